@@ -42,11 +42,11 @@ class Speaker:
 
         check_text(text)
         voice = self._load(model_path, config_path)
-        speakers = voice.config.num_speakers
-        if speaker is not None and not 0 <= speaker < max(1, speakers):
+        last = max(1, voice.config.num_speakers) - 1
+        if speaker is not None and not 0 <= speaker <= last:
             raise JobFailed(
                 "speaker_unknown",
-                f"This voice has no speaker {speaker}; choose one from 0 to {max(1, speakers) - 1}.",
+                f"This voice has no speaker {speaker}; choose one from 0 to {last}.",
             )
         config = SynthesisConfig(
             speaker_id=speaker,
