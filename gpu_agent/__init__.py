@@ -1,0 +1,1 @@
+"""The GPU agent: pulls jobs, runs the Piper pipeline, streams progress back."""

@@ -1,0 +1,13 @@
+"""The table behind Django's database cache (rate limits of the sign-in)."""
+
+from django.core.management import call_command
+from django.db import migrations
+
+
+def create(apps, schema_editor):
+    call_command("createcachetable", database=schema_editor.connection.alias, verbosity=0)
+
+
+class Migration(migrations.Migration):
+    dependencies = [("core", "0001_core")]
+    operations = [migrations.RunPython(create, migrations.RunPython.noop)]
