@@ -1,100 +1,47 @@
-"""The cast: Alice owns team Alpha, Bob edits and Victor looks there; Charlie is an outsider."""
+"""Fixtures that every test may use. The servers themselves come from `tests/servers.py`."""
 
 from __future__ import annotations
 
-from functools import cache
+import asyncio
+import os
+from types import ModuleType
 
+import nats
 import pytest
-from django.contrib.auth.hashers import make_password
-from django.test import Client
 
-from web.accounts.actions import create_token
-from web.accounts.models import Membership, Role, Team, User
-
-PASSWORD = "a flute of two voices"
-
-
-@cache
-def _password_hash() -> str:
-    # Argon2 is slow on purpose: once a session is enough for everybody.
-    return make_password(PASSWORD)
-
-
-def member(name: str, team: Team | None, role: Role = Role.EDITOR, *, staff: bool = False) -> User:
-    user = User.objects.create(
-        username=name, password=_password_hash(), is_staff=staff, is_superuser=staff
-    )
-    if team is not None:
-        Membership.objects.create(user=user, team=team, role=role)
-    return user
-
-
-def api_client(user: User) -> Client:
-    """A client that sends a bearer token of the user."""
-    _, token = create_token(user, "tests")
-    return Client(headers={"Authorization": f"Bearer {token}"})
+from tests.eventually import assert_eventually as assert_eventually
 
 
 @pytest.fixture
-def alpha(db: None) -> Team:
-    return Team.objects.create(name="Alpha")
+def nats_url() -> str:
+    """NATS as the portal's user, with no stream in it."""
+    url = os.environ["SYRINX_NATS_URL"]
+    asyncio.run(delete_all_streams(url))
+    return url
+
+
+@pytest.fixture(scope="session")
+def nats_agent_url() -> str:
+    """NATS as the agents' user, who may do little."""
+    return os.environ["SYRINX_TEST_NATS_AGENT_URL"]
 
 
 @pytest.fixture
-def alice(alpha: Team) -> User:
-    """Owner of Alpha."""
-    return member("alice", alpha, Role.OWNER)
+def s3() -> ModuleType:
+    """The portal's object storage, with nothing in it."""
+    from web.core import storage
+
+    bucket = os.environ["SYRINX_S3_BUCKET"]
+    found = storage.client().list_objects(bucket, recursive=True)
+    storage.delete(each.object_name or "" for each in found)
+    return storage
 
 
-@pytest.fixture
-def bob(alpha: Team) -> User:
-    """Editor in Alpha."""
-    return member("bob", alpha, Role.EDITOR)
-
-
-@pytest.fixture
-def victor(alpha: Team) -> User:
-    """Viewer in Alpha."""
-    return member("victor", alpha, Role.VIEWER)
-
-
-@pytest.fixture
-def charlie(db: None) -> User:
-    """Owner of a team of his own; may see nothing of Alpha's."""
-    return member("charlie", Team.objects.create(name="Charlie's"), Role.OWNER)
-
-
-@pytest.fixture
-def root(db: None) -> User:
-    """An administrator, in no team."""
-    return member("root", None, staff=True)
-
-
-@pytest.fixture
-def as_alice(alice: User) -> Client:
-    return api_client(alice)
-
-
-@pytest.fixture
-def as_bob(bob: User) -> Client:
-    return api_client(bob)
-
-
-@pytest.fixture
-def as_victor(victor: User) -> Client:
-    return api_client(victor)
-
-
-@pytest.fixture
-def as_charlie(charlie: User) -> Client:
-    return api_client(charlie)
-
-
-@pytest.fixture
-def as_root(root: User) -> Client:
-    return api_client(root)
-
-
-@pytest.fixture
-def anonymous() -> Client:
-    return Client()
+async def delete_all_streams(url: str) -> None:
+    connection = await nats.connect(url)
+    try:
+        stream = connection.jetstream()
+        for info in await stream.streams_info():
+            await stream.delete_stream(info.config.name or "")
+    finally:
+        await connection.close()

@@ -70,6 +70,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     if RUNNING not in os.environ:
         servers = TestServers()
         settings = PORTAL | servers.servers.settings()
+        settings["SYRINX_TEST_NATS_AGENT_URL"] = servers.servers.nats.agent_url
         for name in settings:
             os.environ.pop(f"{name}_FILE", None)
         os.environ.update(settings)
