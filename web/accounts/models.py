@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
@@ -16,6 +18,7 @@ class User(AbstractUser):
 class Team(models.Model):
     """Owns every object. Quotas are set by an administrator."""
 
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=80, unique=True)
     created = models.DateTimeField(auto_now_add=True)
     storage_quota_bytes = models.BigIntegerField("storage quota (bytes)", default=50 * GIB)
@@ -62,6 +65,7 @@ class Membership(models.Model):
 class ApiToken(models.Model):
     """A bearer token. Only its hash is kept; the token is shown once."""
 
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=60)
     prefix = models.CharField(max_length=12)
@@ -73,7 +77,10 @@ class ApiToken(models.Model):
     revoked = models.DateTimeField(null=True)
 
     class Meta:
-        ordering = ["-created"]
+        ordering = ["-created", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
 
 
 class GpuUsage(models.Model):

@@ -17,3 +17,5 @@ for name, value in {
     os.environ.setdefault(name, value)
 
 from web.config.settings import *  # noqa: E402, F403
+
+DATABASES = {"default": {"ENGINE": "django.db.backends.dummy"}}
