@@ -6,7 +6,11 @@ import contextlib
 import sys
 import threading
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
+
+# Which lines of a child are shown: all, those that `is_notable` picks, or none. The log file
+# gets them all, but for `secret`, which are kept nowhere.
+Lines = Literal["all", "notable", "secret"]
 
 COLOURS = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)
 NAME_WIDTH = 8
@@ -34,7 +38,9 @@ class Console:
         with self._lock:
             self._print("syrinx", line, "1")
 
-    def child_line(self, name: str, line: str, *, quiet: bool) -> None:
+    def child_line(self, name: str, line: str, which: Lines) -> None:
+        if which == "secret":
+            return
         with self._lock:
             if name not in self._names:
                 self._names.append(name)
@@ -42,7 +48,7 @@ class Console:
                 # A full disk must not stop the reading, or the child would wait for us.
                 with contextlib.suppress(OSError):
                     self._log_file(name, self._logs).write(line + "\n")
-            if self._verbose or not quiet or is_notable(line):
+            if self._verbose or which == "all" or is_notable(line):
                 colour = COLOURS[self._names.index(name) % len(COLOURS)]
                 self._print(name, line, str(colour))
 

@@ -33,7 +33,7 @@ authorization {
           "$JS.API.CONSUMER.MSG.NEXT.%(stream)s.%(consumer)s"
           "$JS.ACK.%(stream)s.%(consumer)s.>"
         ]
-        subscribe: ["_INBOX.>", "_INBOX_agent.>", "syrinx.speak speak"]
+        subscribe: ["_INBOX_agent.>", "syrinx.speak speak"]
         allow_responses: { max: 4096, expires: "10m" }
     } }
   ]
@@ -67,7 +67,7 @@ class Nats:
             folder=self.folder,
             prepare=self._write_configuration,
             is_ready=self._answers,
-            quiet=True,
+            lines="notable",
         )
 
     def _write_configuration(self) -> None:

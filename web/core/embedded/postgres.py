@@ -79,7 +79,7 @@ class Postgres:
             ],
             folder=self.folder,
             user=self.user,
-            quiet=True,
+            lines="notable",
         )
 
     def service(self) -> Service:
@@ -93,7 +93,7 @@ class Postgres:
             stop_seconds=20,
             orphan_signal=signal.SIGINT,
             user=self.user,
-            quiet=True,
+            lines="notable",
         )
 
     def _options(self) -> list[str]:

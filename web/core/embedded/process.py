@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from web.core.embedded import CannotStart
-from web.core.embedded.console import Console
+from web.core.embedded.console import Console, Lines
 
 LAUNCH = Path(__file__).with_name("launch.py")
 POLL_SECONDS = 0.04
@@ -47,8 +47,7 @@ class Service:
     orphan_signal: signal.Signals = signal.SIGKILL
     # `same`, or how to leave root: see launch.py.
     user: str = "same"
-    # Shows every line on the terminal; otherwise only what `is_notable` picks.
-    quiet: bool = False
+    lines: Lines = "all"
 
 
 class Process:
@@ -85,9 +84,7 @@ class Process:
     def is_ready(self) -> bool:
         """Raises CannotStart when it ended, or took longer than it may."""
         if self.exit_code is not None:
-            self._pump.join(timeout=1)
-            last = "\n".join(f"  {line}" for line in self.last_lines)
-            raise CannotStart(f"{self.service.name} ended {self.ending()}. Its last lines:\n{last}")
+            raise self._failure()
         if self.service.is_ready():
             return True
         if time.monotonic() - self.started_at > self.service.ready_seconds:
@@ -95,6 +92,17 @@ class Process:
                 f"{self.service.name} did not answer within {self.service.ready_seconds:.0f} s."
             )
         return False
+
+    def check_success(self) -> None:
+        """For what has ended by itself: raises CannotStart with its last lines if it failed."""
+        self.kill()
+        if self.exit_code != 0:
+            raise self._failure()
+
+    def _failure(self) -> CannotStart:
+        self._pump.join(timeout=1)
+        last = "\n".join(f"  {line}" for line in self.last_lines)
+        return CannotStart(f"{self.service.name} ended {self.ending()}. Its last lines:\n{last}")
 
     def wait_ready(self) -> None:
         while not self.is_ready():
@@ -133,7 +141,7 @@ class Process:
         for raw in self._popen.stdout:
             line = raw.decode(errors="replace").rstrip()
             self.last_lines.append(line)
-            self._console.child_line(self.service.name, line, quiet=self.service.quiet)
+            self._console.child_line(self.service.name, line, self.service.lines)
 
 
 def launch_command(service: Service) -> list[str]:
@@ -144,8 +152,8 @@ def launch_command(service: Service) -> list[str]:
     ]
 
 
-def run_to_end(service: Service, console: Console, *, seconds: float) -> list[str]:
-    """Runs something that ends by itself; returns what it printed. Raises CannotStart."""
+def run_to_end(service: Service, console: Console, *, seconds: float) -> None:
+    """Runs something that ends by itself. Raises CannotStart when it fails."""
     process = Process(service, console)
     deadline = time.monotonic() + seconds
     while process.exit_code is None:
@@ -153,8 +161,4 @@ def run_to_end(service: Service, console: Console, *, seconds: float) -> list[st
             process.kill()
             raise CannotStart(f"{service.name} did not end within {seconds:.0f} s.")
         time.sleep(POLL_SECONDS)
-    process.kill()
-    if process.exit_code != 0:
-        last = "\n".join(f"  {line}" for line in process.last_lines)
-        raise CannotStart(f"{service.name} ended {process.ending()}. Its last lines:\n{last}")
-    return list(process.last_lines)
+    process.check_success()

@@ -51,7 +51,7 @@ class S3:
             prepare=self._prepare,
             is_ready=self._takes_objects,
             ready_seconds=60,
-            quiet=True,
+            lines="notable",
         )
 
     def _flags(self) -> list[str]:

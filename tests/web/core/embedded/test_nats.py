@@ -16,22 +16,23 @@ from web.core.embedded.nats import CONSUMER, STREAM
 TIMEOUT = 5
 
 
-async def refused_by_server(url: str, act: Callable[[Client], Awaitable[object]]) -> str:
-    """What the server said to `act`; empty when it let it pass."""
-    said: list[str] = []
+async def connect_agent(url: str) -> Client:
+    return await nats.connect(url, inbox_prefix="_INBOX_agent")
+
+
+async def refusal(url: str, act: Callable[[Client], Awaitable[object]]) -> str:
+    """What the server says to `act`; fails when it says nothing."""
+    said: asyncio.Queue[str] = asyncio.Queue()
 
     async def on_error(error: Exception) -> None:
-        said.append(str(error))
+        said.put_nowait(str(error).lower())
 
     client = await nats.connect(url, error_cb=on_error)
     try:
         await act(client)
-        # The answer to a ping comes after the answer to whatever was sent before it.
-        await client.flush(timeout=TIMEOUT)
-        await asyncio.sleep(0)
+        return await asyncio.wait_for(said.get(), TIMEOUT)
     finally:
         await client.close()
-    return " ".join(said)
 
 
 @pytest.mark.parametrize(
@@ -46,14 +47,14 @@ async def refused_by_server(url: str, act: Callable[[Client], Awaitable[object]]
     ],
 )
 def test_an_agent_may_not_publish_to_other_subjects(nats_agent_url: str, subject: str) -> None:
-    answer = asyncio.run(refused_by_server(nats_agent_url, lambda nc: nc.publish(subject, b"x")))
-    assert "permissions violation" in answer.lower()
+    answer = asyncio.run(refusal(nats_agent_url, lambda nc: nc.publish(subject, b"x")))
+    assert "permissions violation" in answer
 
 
-@pytest.mark.parametrize("subject", ["syrinx.jobs.>", ">", "$JS.API.>", "syrinx.speak"])
+@pytest.mark.parametrize("subject", ["syrinx.jobs.>", ">", "_INBOX.>", "syrinx.speak"])
 def test_an_agent_may_not_listen_to_other_subjects(nats_agent_url: str, subject: str) -> None:
-    answer = asyncio.run(refused_by_server(nats_agent_url, lambda nc: nc.subscribe(subject)))
-    assert "permissions violation" in answer.lower()
+    answer = asyncio.run(refusal(nats_agent_url, lambda nc: nc.subscribe(subject)))
+    assert "permissions violation" in answer
 
 
 def test_nobody_comes_in_without_a_password(nats_url: str) -> None:
@@ -64,7 +65,7 @@ def test_nobody_comes_in_without_a_password(nats_url: str) -> None:
 
 def test_an_agent_pulls_a_job_and_acknowledges_it(nats_url: str, nats_agent_url: str) -> None:
     async def scenario() -> None:
-        portal, agent = await nats.connect(nats_url), await nats.connect(nats_agent_url)
+        portal, agent = await nats.connect(nats_url), await connect_agent(nats_agent_url)
         try:
             stream = portal.jetstream()
             await stream.add_stream(
