@@ -100,3 +100,17 @@ def gpu_seconds_used(team: Team) -> float:
     """Training seconds of this month (UTC)."""
     usage = GpuUsage.objects.filter(team=team, month=month_of(timezone.now())).first()
     return usage.seconds if usage else 0.0
+
+
+def memberships(user: User) -> QuerySet[Membership]:
+    """The user's teams with their roles, oldest membership first."""
+    return Membership.objects.filter(user=user).select_related("team").order_by("pk")
+
+
+def members(team: Team) -> QuerySet[Membership]:
+    return Membership.objects.filter(team=team).select_related("user").order_by("user__username")
+
+
+def tokens(user: User) -> QuerySet[ApiToken]:
+    """Those that work, newest first."""
+    return ApiToken.objects.filter(user=user, revoked__isnull=True)
