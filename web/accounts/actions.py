@@ -11,7 +11,7 @@ from django.db.models import F
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from web.accounts.models import ApiToken, GpuUsage, Membership, Role, Team, User
+from web.accounts.models import ApiToken, Membership, Role, Team, User
 from web.accounts.queries import digest, month_of, require_owner
 from web.core import audit
 from web.core.problems import Conflict, Invalid, NotFound, QuotaExceeded
