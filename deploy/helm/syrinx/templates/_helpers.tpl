@@ -100,7 +100,7 @@ spec:
     - ports: [{protocol: TCP, port: {{ .port }}}]
       {{- if not .anyone }}
       from:
-        {{- include "syrinx.peers" (dict "ctx" .ctx "components" .from) | nindent 8 }}
+        {{- include "syrinx.peers" (dict "ctx" .ctx "components" .from) | trim | nindent 8 }}
         {{- with .also }}
         {{- toYaml . | nindent 8 }}
         {{- end }}

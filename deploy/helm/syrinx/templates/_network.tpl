@@ -23,7 +23,7 @@
 {{- if eq $values.mode "bundled" }}
 {{- $server := index $bundled . }}
 - to:
-    {{- include "syrinx.peers" (dict "ctx" $.ctx "components" (list (first $server))) | nindent 4 }}
+    {{- include "syrinx.peers" (dict "ctx" $.ctx "components" (list (first $server))) | trim | nindent 4 }}
   ports: [{protocol: TCP, port: {{ last $server }}}]
 {{- else }}
 - ports: [{protocol: TCP, port: {{ $values.external.port }}}]
@@ -42,11 +42,10 @@ spec:
     matchLabels:
       {{- include "syrinx.selectorLabels" . | nindent 6 }}
   policyTypes: [Ingress, Egress]
-  ingress:
-    {{- .ingress | default "[]" | nindent 4 }}
+  ingress: {{ if .ingress }}{{ .ingress | nindent 4 }}{{ else }}[]{{ end }}
   egress:
     {{- include "syrinx.egress.dns" . | nindent 4 }}
-    {{- include "syrinx.egress.servers" . | nindent 4 }}
+    {{- include "syrinx.egress.servers" . | trim | nindent 4 }}
     {{- with .ctx.Values.networkPolicy.extraEgress }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

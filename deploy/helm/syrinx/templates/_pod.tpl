@@ -92,7 +92,7 @@ volumeMounts:
   projected:
     defaultMode: 0440
     sources:
-      {{- include "syrinx.portal.secretSources" .ctx | nindent 6 }}
+      {{- include "syrinx.portal.secretSources" .ctx | trim | nindent 6 }}
 - name: tmp
   emptyDir:
     sizeLimit: {{ .tmpSize | default "1Gi" }}
@@ -102,9 +102,11 @@ volumeMounts:
   secret:
     secretName: {{ include "syrinx.grpc.tlsSecret" .ctx }}
     defaultMode: 0440
+    # Not the authority's key, which lies beside them.
+    items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]
 {{- end }}
 {{- end }}
-{{- include "syrinx.trust.volume" .ctx }}
+{{ include "syrinx.trust.volume" .ctx | trim }}
 {{- end -}}
 
 {{/* Holds a pod back until the schema is the one that its code expects. Takes {ctx, component}. */}}

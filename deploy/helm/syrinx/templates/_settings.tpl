@@ -126,6 +126,11 @@
 {{- end }}
 {{- end -}}
 
+{{/* Takes {ctx, group}. */}}
+{{- define "syrinx.agent.tokenSecret" -}}
+{{- default (printf "%s-agent-%s-tokens" (include "syrinx.fullname" .ctx) .group.name) .group.token.existingSecret -}}
+{{- end -}}
+
 {{- define "syrinx.grpc.tlsSecret" -}}
 {{- ternary .Values.grpc.tls.existingSecret (printf "%s-grpc-tls" (include "syrinx.fullname" .)) (eq .Values.grpc.tls.source "existingSecret") -}}
 {{- end -}}

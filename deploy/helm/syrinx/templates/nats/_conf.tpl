@@ -27,10 +27,8 @@ authorization {
       user: agent
       password: $NATS_AGENT_PASSWORD
       permissions: {
-        # Pull from one consumer, acknowledge its deliveries, look at both: an agent can neither ring nor wipe the bell.
+        # Pull from one consumer and acknowledge its deliveries: an agent can neither ring nor wipe the bell.
         publish: [
-          "$JS.API.STREAM.INFO.SYRINX_JOBS"
-          "$JS.API.CONSUMER.INFO.SYRINX_JOBS.agents"
           "$JS.API.CONSUMER.MSG.NEXT.SYRINX_JOBS.agents"
           "$JS.ACK.SYRINX_JOBS.agents.>"
         ]
