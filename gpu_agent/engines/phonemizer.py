@@ -33,6 +33,7 @@ class PiperEspeak:
 
     _lock = threading.Lock()  # espeak-ng keeps its voice in a global
     _bridge: Any = None
+    _diacritizer: Any = None
 
     def phonemize(self, text: str, language: str) -> list[list[str]]:
         check_language(language)
@@ -41,8 +42,20 @@ class PiperEspeak:
                 from piper.phonemize_espeak import EspeakPhonemizer
 
                 PiperEspeak._bridge = EspeakPhonemizer()
+            if language == "ar":
+                text = self._diacritized(text)
             sentences = PiperEspeak._bridge.phonemize(language, text)
         return [sentence for sentence in sentences if sentence]
+
+    @classmethod
+    def _diacritized(cls, text: str) -> str:
+        # The runtime adds the vowel marks to Arabic (`PiperVoice.phonemize`), with this
+        # threshold; piper.train doesn't, and so trains on other phonemes.
+        if cls._diacritizer is None:
+            from piper.tashkeel import TashkeelDiacritizer
+
+            cls._diacritizer = TashkeelDiacritizer()
+        return str(cls._diacritizer(text, taskeen_threshold=0.8))
 
 
 class PiperPhonemize:
