@@ -9,10 +9,11 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from functools import cache
-from typing import IO
+from typing import IO, BinaryIO
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.utils.http import content_disposition_header
 from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
@@ -48,7 +49,7 @@ def _client(endpoint: str) -> Minio:
 
 
 def put(
-    key: str, data: IO[bytes], size: int, content_type: str = "application/octet-stream"
+    key: str, data: BinaryIO, size: int, content_type: str = "application/octet-stream"
 ) -> None:
     """Store `size` bytes from a stream."""
     client().put_object(settings.SYRINX_S3_BUCKET, key, data, size, content_type=content_type)
@@ -91,13 +92,15 @@ def delete(keys: Iterable[str]) -> None:
             raise RuntimeError(f"could not delete {error.name}: {error.message}")
 
 
-def presigned_get(key: str, file_name: str = "") -> str:
-    """A URL that reads one object for 15 minutes."""
-    headers: dict[str, str | list[str] | tuple[str]] | None = None
-    if file_name:
-        headers = {"response-content-disposition": f'attachment; filename="{file_name}"'}
+def presigned_get(key: str, file_name: str = "", content_type: str = "") -> str:
+    """A URL that reads one object for 15 minutes; with `file_name` the browser saves it as that."""
+    headers: dict[str, str | list[str] | tuple[str]] = {}
+    if disposition := content_disposition_header(bool(file_name), file_name):
+        headers["response-content-disposition"] = disposition
+    if content_type:
+        headers["response-content-type"] = content_type
     return _signer().presigned_get_object(
-        settings.SYRINX_S3_BUCKET, key, PRESIGNED_LIFETIME, response_headers=headers
+        settings.SYRINX_S3_BUCKET, key, PRESIGNED_LIFETIME, response_headers=headers or None
     )
 
 
