@@ -11,6 +11,8 @@ import pytest
 
 from tests.eventually import assert_eventually as assert_eventually
 
+pytest_plugins = ["tests.cast"]
+
 
 @pytest.fixture
 def nats_url() -> str:

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
+from web.accounts.api import router as accounts
 from web.accounts.api_auth import AUTH
 from web.core.problems import Invalid, NotFound, Problem, Unauthorised
 
@@ -23,6 +24,7 @@ api = NinjaAPI(
     openapi_url="/openapi.json",
     urls_namespace="api",
 )
+api.add_router("", accounts)
 
 
 def problem(document: dict[str, Any]) -> HttpResponse:
