@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import threading
 from pathlib import Path
 from typing import Literal, TextIO
 
-# Which lines of a child are shown: all, those that `is_notable` picks, or none. The log file
-# gets them all, but for `secret`, which are kept nowhere.
-Lines = Literal["all", "notable", "secret"]
+# Which lines of a child are shown: all, those that match a pattern, or `secret`: none, and the
+# log file, which gets all of the others, doesn't get them either.
+Lines = Literal["all", "secret"] | re.Pattern[str]
 
 COLOURS = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)
 NAME_WIDTH = 8
 # A child's log is begun anew at a start when it has grown beyond this many bytes.
 LOG_BYTES = 10 * 2**20
-NOTABLE = ("WARN", "ERROR", "FATAL", "PANIC", "[WRN]", "[ERR]", "[FTL]")
 
 
 class Console:
@@ -48,7 +48,7 @@ class Console:
                 # A full disk must not stop the reading, or the child would wait for us.
                 with contextlib.suppress(OSError):
                     self._log_file(name, self._logs).write(line + "\n")
-            if self._verbose or which == "all" or is_notable(line):
+            if self._verbose or which == "all" or which.search(line):
                 colour = COLOURS[self._names.index(name) % len(COLOURS)]
                 self._print(name, line, str(colour))
 
@@ -69,8 +69,3 @@ class Console:
             fresh = path.exists() and path.stat().st_size > LOG_BYTES
             self._files[name] = path.open("w" if fresh else "a", encoding="utf-8", buffering=1)
         return self._files[name]
-
-
-def is_notable(line: str) -> bool:
-    """A line of Postgres, NATS or SeaweedFS that a person should see."""
-    return any(word in line for word in NOTABLE) or line.startswith(("E", "F"))

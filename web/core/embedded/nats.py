@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,10 @@ from web.core.embedded.secret_files import write_private
 
 STREAM, CONSUMER = "SYRINX_JOBS", "agents"
 
-# `%s` are JSON strings. What an agent may do is all here: pull and acknowledge jobs, and answer
+# Passwords are in the file in clear, on purpose: it is private, and bcrypt is slow.
+NOTABLE = re.compile(r"\[(WRN|ERR|FTL)\](?! Plaintext passwords)")
+
+# Quoted values are JSON strings. What an agent may do is all here: pull and acknowledge jobs, and answer
 # requests to speak, to which it may reply only because it was asked (`allow_responses`).
 CONFIGURATION = """\
 listen: "127.0.0.1:%(port)d"
@@ -67,7 +71,7 @@ class Nats:
             folder=self.folder,
             prepare=self._write_configuration,
             is_ready=self._answers,
-            lines="notable",
+            lines=NOTABLE,
         )
 
     def _write_configuration(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -26,6 +27,8 @@ USER = "syrinx"
 DATABASE = "postgres"
 MAJOR = "18"
 PROTOCOL_3 = 196608
+# An ERROR is an answer to a client, who will tell. FATAL "starting up" is our own asking.
+NOTABLE = re.compile(r"^(PANIC|LOG:  server process .* was terminated|FATAL(?!.* starting up))")
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Postgres:
             ],
             folder=self.folder,
             user=self.user,
-            lines="notable",
+            lines=NOTABLE,
         )
 
     def service(self) -> Service:
@@ -93,7 +96,7 @@ class Postgres:
             stop_seconds=20,
             orphan_signal=signal.SIGINT,
             user=self.user,
-            lines="notable",
+            lines=NOTABLE,
         )
 
     def _options(self) -> list[str]:

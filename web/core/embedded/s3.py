@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ BUCKET = "syrinx"
 ACCESS_KEY = "syrinx"
 PROBE = ".ready"
 PARTS = ("s3", "master", "volume", "filer", "admin")
+NOTABLE = re.compile(r"^[EF]\d{4} ")  # its levels: I, W, E, F and the date
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class S3:
             prepare=self._prepare,
             is_ready=self._takes_objects,
             ready_seconds=60,
-            lines="notable",
+            lines=NOTABLE,
         )
 
     def _flags(self) -> list[str]:
