@@ -218,9 +218,14 @@ class Engine(Protocol):
         self, onnx: Path, config: Path, sentences: Sequence[str], folder: Path
     ) -> Verified: ...
 
-    def import_onnx(self, onnx: Path, config: Path, folder: Path) -> ImportedBase: ...
+    def import_onnx(
+        self, onnx: Path, config: Path, folder: Path, card: Path | None = None
+    ) -> ImportedBase:
+        """`card` is the voice's MODEL_CARD, read for its licence."""
 
-    def import_checkpoint(self, checkpoint: Path, folder: Path) -> ImportedBase: ...
+    def import_checkpoint(
+        self, checkpoint: Path, folder: Path, config: Path | None = None, card: Path | None = None
+    ) -> ImportedBase: ...
 
 
 def load_engine() -> Engine:

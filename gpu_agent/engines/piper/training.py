@@ -10,7 +10,6 @@ optimiser steps, two a batch. A step here is one batch.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
 import signal
@@ -26,7 +25,7 @@ import torch
 from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
 from safetensors.torch import load_file
 
-from gpu_agent.engines.base import Features, JobFailed, Released, Reporter, Trained, TrainJob
+from gpu_agent.engines.base import JobFailed, Released, Reporter, Trained, TrainJob
 from gpu_agent.engines.piper import checkpoints, data, model, rendering, voice_config
 from gpu_agent.engines.piper.schedule import Schedule, learning_rate
 
@@ -299,7 +298,9 @@ class Run(lightning.Callback):
 
     def _checkpoint(self, trainer: Any, *, fast: bool = False) -> None:
         """Score, save and hand over; `fast` saves only, for a host that is going away."""
-        scores = {name: self.recent[name] for name in ("mel", "kl", "dur") if name in self.recent}
+        scores: dict[str, float] = {
+            name: value for name, value in self.recent.items() if name in ("mel", "kl", "dur")
+        }
         if not fast and self.held_out:
             scores["val_mel"] = self._validate()
             self.reporter.metrics(self.step, {"val_mel": scores["val_mel"]})
@@ -399,10 +400,6 @@ def _quiet_lightning() -> None:
     """Its banners are for terminals; what matters is told through the reporter."""
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    with contextlib.suppress(AttributeError):
-        warnings.filterwarnings("ignore", module=r"lightning\..*")
+    warnings.filterwarnings("ignore", module=r"lightning\..*")
     warnings.filterwarnings("ignore", message=".*weight_norm.*")
     warnings.filterwarnings("ignore", message=".*lr_scheduler.*")
-
-
-__all__ = ["Features", "Run", "check_limits", "train"]
