@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.http import HttpResponse, JsonResponse
+
+CONTENT_TYPE = "application/problem+json"
+
 
 class Problem(Exception):
     """Refuses a request; `title` says what happened, `detail` why and what to do."""
@@ -57,9 +61,19 @@ class TooLarge(Problem):
     title = "This is too large."
 
 
+class UnsupportedMedia(Problem):
+    status = 415
+    title = "This call takes another kind of body."
+
+
 class Invalid(Problem):
     status = 422
     title = "Something in the request is wrong."
+
+
+class TooManyRequests(Problem):
+    status = 429
+    title = "That was too often."
 
 
 class QuotaExceeded(Problem):
@@ -74,3 +88,27 @@ class Unavailable(Problem):
 
     status = 503
     title = "A part of Syrinx does not answer at the moment."
+
+
+# For what is refused before it reaches a call of ours, such as an unknown address.
+GENERIC = {
+    400: ("This request can't be carried out.", "It is malformed."),
+    403: ("This is not allowed.", "Sign in as someone who may do this."),
+    404: (NotFound.title, "There is no call at this address; see /api/v1/docs."),
+    405: ("This call does not exist.", "The address is right, the method is not."),
+    413: (TooLarge.title, "Send it in smaller parts."),
+    415: (UnsupportedMedia.title, "See /api/v1/docs."),
+    429: (TooManyRequests.title, "Wait a little and try again."),
+    500: ("Something went wrong on our side.", "Try again."),
+    503: (Unavailable.title, "Try again in a moment."),
+}
+
+
+def generic(status: int) -> dict[str, Any]:
+    """A problem document for a bare status."""
+    title, detail = GENERIC.get(status, GENERIC[400 if status < 500 else 500])
+    return {"type": "about:blank", "title": title, "status": status, "detail": detail}
+
+
+def as_response(document: dict[str, Any]) -> HttpResponse:
+    return JsonResponse(document, status=document["status"], content_type=CONTENT_TYPE)
