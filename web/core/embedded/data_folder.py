@@ -50,6 +50,10 @@ class DataFolder:
         return self.path / "credentials.json"
 
     @property
+    def first_start_done(self) -> Path:
+        return self.secrets.folder / "first-start-done"
+
+    @property
     def env(self) -> Path:
         return self.path / "env"
 

@@ -17,8 +17,8 @@ STREAM, CONSUMER = "SYRINX_JOBS", "agents"
 # Passwords are in the file in clear, on purpose: it is private, and bcrypt is slow.
 NOTABLE = re.compile(r"\[(WRN|ERR|FTL)\](?! Plaintext passwords)")
 
-# Quoted values are JSON strings. What an agent may do is all here: pull and acknowledge jobs, and answer
-# requests to speak, to which it may reply only because it was asked (`allow_responses`).
+# Quoted values are JSON strings. What an agent may do is all here: pull and acknowledge jobs, and
+# answer requests to speak, to which it may reply only because it was asked (`allow_responses`).
 CONFIGURATION = """\
 listen: "127.0.0.1:%(port)d"
 server_name: syrinx

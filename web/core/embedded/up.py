@@ -161,8 +161,7 @@ class Stack:
     def _bootstrap(self) -> None:
         """The first user, an API token, and a token for each agent; each made only once."""
         command = self.portal.command(
-            *("bootstrap", "--data", str(self.folder.path)),
-            *("--url", self.url, "--agents", str(self.agents)),
+            *("bootstrap", "--agents", str(self.agents), "--lost", *self._lost()),
             lines="secret",
         )
         made = last_json(self.supervisor.run(command))
@@ -178,6 +177,16 @@ class Stack:
         else:
             return
         write_private(self.folder.credentials, json.dumps(known, indent=2) + "\n")
+        self.folder.first_start_done.touch()
+
+    def _lost(self) -> list[str]:
+        """Whose secrets the database may have while we don't: killed before they were written.
+
+        A `credentials.json` that a person took away later is not made again.
+        """
+        numbers = range(1, self.agents + 1)
+        agents = [f"agent-{each}" for each in numbers if not self.folder.agent_token(each).exists()]
+        return agents if self.folder.first_start_done.exists() else ["admin", *agents]
 
     def _agent_places(self) -> list[AgentPlace]:
         gpus = count_gpus()
