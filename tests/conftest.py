@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
 from types import ModuleType
 
 import nats
 import pytest
 
 from tests.eventually import assert_eventually as assert_eventually
+from tests.stack import Stack
 
 pytest_plugins = ["tests.cast"]
 
@@ -37,6 +39,16 @@ def s3() -> ModuleType:
     found = storage.client().list_objects(bucket, recursive=True)
     storage.delete(each.object_name or "" for each in found)
     return storage
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole portal with two agents, started once; for tests marked `slow`."""
+    stack = Stack(tmp_path_factory.mktemp("stack") / "var", agents=2)
+    try:
+        yield stack.start()
+    finally:
+        stack.stop()
 
 
 async def delete_all_streams(url: str) -> None:
