@@ -62,6 +62,11 @@ class Job(models.Model):
     base_voice = models.ForeignKey(BaseVoice, models.SET_NULL, null=True, related_name="jobs")
     voice = models.ForeignKey(Voice, models.SET_NULL, null=True, related_name="jobs")
 
+    resume_checkpoint = models.ForeignKey(
+        "jobs.Checkpoint", models.SET_NULL, null=True, related_name="resumed_by"
+    )
+    """Of an earlier job that this one goes on from."""
+
     rank = models.FloatField(default=0)
     """Order in the queue, lowest first, then oldest; an administrator may change it."""
     queued_at = models.DateTimeField()

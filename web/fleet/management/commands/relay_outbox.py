@@ -1,0 +1,80 @@
+"""The relay process: outbox to JetStream, the lease reaper and the reconciler."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, close_old_connections, connection
+
+from web.core import outbox
+from web.core.bus import NoAnswer, bus
+from web.jobs.agent_actions import reap_expired_leases, ring_again
+from web.jobs.queue import CONSUMER_CONFIG, STREAM_CONFIG
+
+log = structlog.get_logger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Publishes the outbox, reaps lost leases and rings again for waiting jobs."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        loops = [
+            ("publish", 0.25, publish_waiting),
+            ("reap", 5.0, reap_expired_leases),
+            ("reconcile", 5.0, reconcile),
+            ("tidy", 3600.0, outbox.forget_published),
+        ]
+        threads = [
+            threading.Thread(target=repeat, args=(stop, *loop), name=loop[0]) for loop in loops
+        ]
+        for thread in threads:
+            thread.start()
+        print("relay is running", flush=True)
+        for thread in threads:
+            thread.join()
+
+
+def repeat(stop: threading.Event, name: str, seconds: float, step: Callable[[], Any]) -> None:
+    """Call `step` every so often until told to stop; trouble is logged and tried again."""
+    troubled = False
+    while not stop.is_set():
+        close_old_connections()
+        try:
+            step()
+            if troubled:
+                log.info("relay goes on", step=name)
+            troubled = False
+        except (DatabaseError, NoAnswer) as error:
+            if not troubled:
+                log.warning("relay waits", step=name, error=str(error))
+            troubled = True
+        finally:
+            connection.close()
+        stop.wait(seconds if not troubled else max(seconds, 1.0))
+
+
+def publish_waiting() -> int:
+    """Relay until nothing waits; returns how many went out."""
+    total = 0
+    while count := outbox.relay_once(bus().publish_stored):
+        total += count
+    return total
+
+
+def reconcile() -> int:
+    """Mend what JetStream may have lost: the stream itself, and bells that hang too long."""
+    started = time.monotonic()
+    bus().ensure_stream(STREAM_CONFIG, CONSUMER_CONFIG)
+    count = ring_again()
+    if count:
+        log.info("rang again", jobs=count, seconds=round(time.monotonic() - started, 2))
+    return count

@@ -1,0 +1,94 @@
+"""Which hosts are there, and which job suits which."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from web.accounts.queries import digest
+from web.fleet.models import Agent
+from web.jobs.agent_actions import LEASE
+from web.jobs.models import Job, JobKind, JobState
+from web.jobs.presets import PRESETS
+
+# How long a job keeps away from the host that just lost it, where there is another.
+SHY_OF_LOSER = timedelta(seconds=60)
+
+
+def agent_of(token: str) -> Agent | None:
+    """The agent of a token that is not revoked."""
+    return Agent.objects.filter(token_digest=digest(token), revoked__isnull=True).first()
+
+
+def live_agents() -> QuerySet[Agent]:
+    """Hosts heard within one lease."""
+    return Agent.objects.filter(revoked__isnull=True, last_seen__gt=Now() - LEASE)
+
+
+def alive(agent: Agent) -> bool:
+    return bool(
+        agent.revoked is None and agent.last_seen and agent.last_seen > timezone.now() - LEASE
+    )
+
+
+def has_gpu(agent: Agent) -> bool:
+    return any(device["name"] != "cpu" for device in agent.devices)
+
+
+def holding(agent: Agent) -> QuerySet[Job]:
+    """Jobs that run on it now."""
+    return Job.objects.filter(state=JobState.RUNNING, agent_id=agent.pk)
+
+
+def best_waiting(agent: Agent, device: str) -> tuple[Job | None, bool]:
+    """The first waiting job that suits this device, and whether others wait for better hosts."""
+    waiting = Job.objects.filter(state=JobState.QUEUED, kind__in=agent.capabilities)
+    others = [other for other in live_agents().filter(draining=False) if other.pk != agent.pk]
+    passed_over = False
+    for job in waiting.order_by("rank", "queued_at")[:100]:
+        if _better_elsewhere(job, agent, device, others):
+            passed_over = True
+            continue
+        return job, passed_over
+    unable = Job.objects.filter(state=JobState.QUEUED).exclude(kind__in=agent.capabilities)
+    return None, passed_over or unable.exists()
+
+
+def _better_elsewhere(job: Job, agent: Agent, device: str, others: list[Agent]) -> bool:
+    able = [other for other in others if job.kind in other.capabilities]
+    if device == "cpu" and _prefers_gpu(job) and any(map(has_gpu, [agent, *able])):
+        return True
+    if not able or job.queued_at < timezone.now() - SHY_OF_LOSER:
+        return False
+    last = job.attempts.order_by("-number").first()
+    return last is not None and last.outcome == "lease_lost" and last.agent_id == agent.pk
+
+
+def _prefers_gpu(job: Job) -> bool:
+    preset = PRESETS.get(job.preset)
+    return job.kind == JobKind.TRAIN and preset is not None and preset.prefers_gpu
+
+
+def card(agent: Agent) -> dict[str, Any]:
+    """An agent as the API and the pages show it."""
+    return {
+        "id": str(agent.pk),
+        "name": agent.name,
+        "host": agent.host,
+        "devices": agent.devices,
+        "telemetry": agent.telemetry,
+        "versions": agent.versions,
+        "capabilities": agent.capabilities,
+        "alive": alive(agent),
+        "draining": agent.draining,
+        "revoked": agent.revoked,
+        "last_seen": agent.last_seen,
+        "jobs": [
+            {"id": str(job.pk), "name": job.name, "kind": job.kind, "stage": job.stage}
+            for job in holding(agent)
+        ],
+    }
