@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import nats.errors
 import nats.js.errors
@@ -43,18 +44,14 @@ class Nats:
         self._said = ""
         self.client = Client()
 
-    async def connect(self, agent_id: str, agent_name: str) -> None:
-        """Waits until NATS is there. Raises `NatsRefused` when it refuses the sign-in.
-
-        Inboxes begin with `_INBOX_<agent id>`, all that the agent's NATS user
-        may subscribe to.
-        """
+    async def connect(self, agent_name: str) -> None:
+        """Waits until NATS is there. Raises `NatsRefused` when it refuses the sign-in."""
         connecting = asyncio.ensure_future(
             self.client.connect(
                 servers=self._url.split(","),
                 name=f"syrinx agent {agent_name}",
                 user_credentials=RawCredentials(self._creds) if self._creds else None,
-                inbox_prefix=f"_INBOX_{agent_id}",
+                inbox_prefix=inbox_prefix(self._url),
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=1,
                 ping_interval=10,
@@ -92,6 +89,14 @@ class Nats:
     async def _on_connection_closed(self) -> None:
         if not self._closing:
             self._on_closed(_refusal_sentence(self._refusal or str(self.client.last_error or "")))
+
+
+def inbox_prefix(url: str) -> str:
+    """`_INBOX_<user>`: each NATS user may subscribe to inboxes of its own only.
+
+    Otherwise an agent could listen to what is answered to the portal.
+    """
+    return f"_INBOX_{urlsplit(url.split(',')[0]).username or 'agent'}"
 
 
 def _refusal_sentence(detail: str) -> str:
