@@ -184,6 +184,8 @@ CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
 }
 
+# `RequestReference` has checked or made it.
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
 _renderer: structlog.types.Processor = (
     structlog.processors.JSONRenderer() if SYRINX_LOG == "json" else structlog.dev.ConsoleRenderer()
 )
