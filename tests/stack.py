@@ -19,10 +19,15 @@ READY_SECONDS = 120
 class Stack:
     """One `manage.py up`; start it as often as you like on the same folder."""
 
-    def __init__(self, data_dir: Path, *, agents: int = 1, options: tuple[str, ...] = ()) -> None:
+    def __init__(self, data_dir: Path, *, agents: int = 1, run: list[str] | None = None) -> None:
+        """`run`: what starts `manage.py`, where not this interpreter as this user."""
         self.data_dir = data_dir
         self.log = data_dir.with_name(f"{data_dir.name}.log")
-        self._options = ("--port", "0", "--agents", str(agents), *options)
+        self._command = [
+            *(run or [sys.executable]),
+            *(str(ROOT / "manage.py"), "up", "--data", str(data_dir)),
+            *("--port", "0", "--agents", str(agents)),
+        ]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -56,7 +61,7 @@ class Stack:
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command("up"), "--data", str(self.data_dir), *self._options],
+                self._command,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,

@@ -39,7 +39,9 @@ class DataFolder:
 
     @property
     def logs(self) -> Path:
-        return self.path / "logs"
+        folder = self.path / "logs"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
 
     @property
     def ports_file(self) -> Path:
@@ -76,7 +78,9 @@ def claim(path: Path) -> None:
     """Makes the folder, or makes sure that an earlier start of ours made it."""
     mark = path / "syrinx.json"
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # As root, Postgres may have to run as another user, and must find its way through here.
+        mode = 0o711 if os.geteuid() == 0 else 0o700
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
         if not mark.exists():
             if any(each.name != "lost+found" for each in path.iterdir()):
                 raise CannotStart(
