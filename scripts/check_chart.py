@@ -125,6 +125,8 @@ def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         "HELM_CACHE_HOME": str(home),
         "HELM_CONFIG_HOME": str(home),
         "HELM_DATA_HOME": str(home),
+        # No cluster but one that a caller names.
+        "KUBECONFIG": "/dev/null",
     }
     command = [str(helm_binary()), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)

