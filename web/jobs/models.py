@@ -149,7 +149,7 @@ class JobInput(models.Model):
 class JobObject(models.Model):
     """An object that an attempt uploads. Nobody sees it until a fenced row names it."""
 
-    job = models.ForeignKey(Job, models.CASCADE, related_name="objects")
+    job = models.ForeignKey(Job, models.CASCADE, related_name="stored_objects")
     attempt = models.PositiveIntegerField()
     name = models.CharField(max_length=300)
     sha256 = models.CharField(max_length=64)

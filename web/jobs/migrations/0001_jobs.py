@@ -123,7 +123,7 @@ class Migration(migrations.Migration):
                 ('size', models.BigIntegerField()),
                 ('key', models.CharField(max_length=600)),
                 ('upload_id', models.CharField(default='', max_length=400)),
-                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='objects', to='jobs.job')),
+                ('job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='stored_objects', to='jobs.job')),
             ],
         ),
         migrations.CreateModel(
