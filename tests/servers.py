@@ -44,7 +44,7 @@ class TestServers:
     def start(self) -> None:
         # Postgres may have to leave root, and must then find its way here.
         self.folder.chmod(0o711)
-        self.servers.initialise(self._console)
+        self.servers.postgres.initialise(self._console)
         for service in self.servers.services():
             self._processes.append(Process(service, self._console))
 

@@ -75,7 +75,6 @@ class Nats:
         )
 
     def _write_configuration(self) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         values = {
             "port": self.port,
             "store": json.dumps(str(self.folder / "jetstream")),

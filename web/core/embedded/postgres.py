@@ -61,9 +61,10 @@ class Postgres:
                     f"pg_dump and load it into a new folder."
                 )
             return
+        self.folder.mkdir(mode=0o700, exist_ok=True)
         making = self.folder / "making"
         shutil.rmtree(making, ignore_errors=True)
-        making.mkdir(mode=0o700, parents=True)
+        making.mkdir(mode=0o700)
         password_file = self.folder / "first-password"
         write_private(password_file, self.password)
         run_to_end(self._initdb(making, password_file), console, seconds=120)

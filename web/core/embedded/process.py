@@ -54,6 +54,7 @@ class Process:
     """A running service. Start it from the main thread: it dies with the thread that made it."""
 
     def __init__(self, service: Service, console: Console) -> None:
+        service.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         service.prepare()
         self.service = service
         self.started_at = time.monotonic()

@@ -68,6 +68,8 @@ class S3:
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
             "-s3.autoCreateBucket=false",
+            # For other servers of a cluster to notice; there are none.
+            "-volume.preStopSeconds=0",
             f"-s3.config={self._identities}",
             f"-bucket={BUCKET}",
             # Relative to the working folder: a socket's path may have 107 bytes at most.

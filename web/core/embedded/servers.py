@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from web.core.embedded.console import Console
 from web.core.embedded.nats import Nats
 from web.core.embedded.ports import Ports
 from web.core.embedded.postgres import Postgres
@@ -37,12 +36,6 @@ class Servers:
             ),
             S3.on(folder / "s3", ports, secrets.get("s3")),
         )
-
-    def initialise(self, console: Console) -> None:
-        """What takes place once in the life of a data folder."""
-        for folder in (self.postgres.folder, self.nats.folder, self.s3.folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.postgres.initialise(console)
 
     def services(self) -> list[Service]:
         return [self.postgres.service(), self.nats.service(), self.s3.service()]

@@ -140,15 +140,15 @@ class Stack:
 
     def _start(self) -> None:
         self.console.say(f"Starting in {self.folder.path}")
-        self.servers.initialise(self.console)
-        self.supervisor.start(self.servers.services())
+        # The S3 server takes longest until it takes a first object, so it begins first.
+        self.supervisor.start([self.servers.s3.service(), self.servers.nats.service()])
+        self.servers.postgres.initialise(self.console)
+        self.supervisor.start([self.servers.postgres.service()])
         self.supervisor.wait_ready("postgres")
         self._write_env()
         self.supervisor.run(self.portal.command("migrate", "--no-input", lines=TROUBLE))
-        self._bootstrap()
-        self.supervisor.wait_ready("nats")
         self.supervisor.start(self.portal.services())
-        # Only now: the S3 server takes longest, and the portal's start doesn't need it.
+        self._bootstrap()
         self.supervisor.wait_ready()
         self.supervisor.start([place.service() for place in self._agent_places()])
         self._register_demo_voice()
