@@ -8,7 +8,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
 
-GIB = 2**30
+GB = 10**9
 
 
 class User(AbstractUser):
@@ -21,7 +21,7 @@ class Team(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=80, unique=True)
     created = models.DateTimeField(auto_now_add=True)
-    storage_quota_bytes = models.BigIntegerField("storage quota (bytes)", default=50 * GIB)
+    storage_quota_bytes = models.BigIntegerField("storage quota (bytes)", default=50 * GB)
     storage_used_bytes = models.BigIntegerField(default=0, editable=False)
     gpu_minutes_quota = models.PositiveIntegerField(
         "GPU minutes a month",

@@ -1,9 +1,21 @@
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
+from web.config import health
 from web.config.api import api
+from web.config.metrics import metrics
+
+# Through our own page, which limits how often one may try.
+admin.autodiscover()
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", metrics),
+    path("api/v1/healthz", health.healthz),
+    path("api/v1/readyz", health.readyz),
     path("api/v1/", api.urls),
     path("accounts/", include("allauth.account.urls")),
     path("admin/", admin.site.urls),

@@ -12,6 +12,7 @@ from functools import cache
 from typing import IO, BinaryIO
 from urllib.parse import urlsplit
 
+import urllib3
 from django.conf import settings
 from django.utils.http import content_disposition_header
 from minio import Minio
@@ -36,7 +37,16 @@ def _signer() -> Minio:
     return _client(settings.SYRINX_S3_PUBLIC_ENDPOINT or settings.SYRINX_S3_ENDPOINT)
 
 
-def _client(endpoint: str) -> Minio:
+@cache
+def _prober() -> Minio:
+    """Gives up soon: the SDK's own time-out is five minutes, and it tries five times."""
+    patience = urllib3.Timeout(connect=2, read=2)
+    return _client(
+        settings.SYRINX_S3_ENDPOINT, urllib3.PoolManager(timeout=patience, retries=False)
+    )
+
+
+def _client(endpoint: str, http: urllib3.PoolManager | None = None) -> Minio:
     parts = urlsplit(endpoint)
     return Minio(
         parts.netloc,
@@ -45,6 +55,7 @@ def _client(endpoint: str) -> Minio:
         secure=parts.scheme == "https",
         # Named, so that the SDK signs without asking the server for it.
         region=REGION,
+        http_client=http,
     )
 
 
@@ -138,8 +149,8 @@ def presigned_complete(key: str, upload_id: str) -> str:
 
 
 def is_reachable() -> bool:
-    """Whether the bucket answers."""
-    return client().bucket_exists(settings.SYRINX_S3_BUCKET)
+    """Whether the bucket is there. Raises what the SDK raises when the store does not answer."""
+    return _prober().bucket_exists(settings.SYRINX_S3_BUCKET)
 
 
 class HashingReader:

@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('name', models.CharField(max_length=80, unique=True)),
                 ('created', models.DateTimeField(auto_now_add=True)),
-                ('storage_quota_bytes', models.BigIntegerField(default=53687091200, verbose_name='storage quota (bytes)')),
+                ('storage_quota_bytes', models.BigIntegerField(default=50000000000, verbose_name='storage quota (bytes)')),
                 ('storage_used_bytes', models.BigIntegerField(default=0, editable=False)),
                 ('gpu_minutes_quota', models.PositiveIntegerField(default=3000, help_text='Training time, on whatever device a host has.', verbose_name='GPU minutes a month')),
                 ('jobs_quota', models.PositiveIntegerField(default=8, verbose_name='jobs at once (waiting and running)')),
