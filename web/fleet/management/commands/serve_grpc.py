@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -46,12 +45,12 @@ async def serve(address: str) -> None:
 
 
 def listen(server: grpc.aio.Server, address: str) -> int:
-    """Bind, with TLS where a certificate is set. Returns the port, 0 when it can't."""
+    """Bind, with TLS where a certificate (PEM text) is set. Returns the port, 0 when it can't."""
     certificate, key = settings.SYRINX_GRPC_TLS_CERT, settings.SYRINX_GRPC_TLS_KEY
     try:
         if not certificate:
             return server.add_insecure_port(address)
-        pair = (Path(key).read_bytes(), Path(certificate).read_bytes())
+        pair = (key.encode(), certificate.encode())
         return server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
     except RuntimeError:
         return 0
