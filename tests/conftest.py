@@ -13,7 +13,7 @@ import pytest
 from tests.eventually import assert_eventually as assert_eventually
 from tests.stack import Stack
 
-pytest_plugins = ["tests.cast"]
+pytest_plugins = ["tests.cast", "tests.gpu_agent.voices"]
 
 
 @pytest.fixture
