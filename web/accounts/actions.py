@@ -137,10 +137,10 @@ def create_token(user: User, name: str) -> tuple[ApiToken, str]:
 
 
 @transaction.atomic
-def revoke_token(token: ApiToken) -> None:
-    """Calls with it are refused from now on."""
+def revoke_token(token: ApiToken, actor: object = None) -> None:
+    """Calls with it are refused from now on. `actor`, where it is not the owner."""
     if ApiToken.objects.filter(pk=token.pk, revoked__isnull=True).update(revoked=timezone.now()):
-        audit.record(token.user, "revoke_token", token, name=token.name)
+        audit.record(actor or token.user, "revoke_token", token, name=token.name)
 
 
 def reserve_storage(team: Team, size: int) -> None:
