@@ -22,6 +22,7 @@ class Dataset(models.Model):
     """One speaker's recordings in one language.
 
     draft ──prepare──▶ preparing ──▶ ready | failed; new files lead back to draft.
+    Files can't change while the dataset is being checked.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -62,6 +63,8 @@ class SourceFile(models.Model):
     kind = models.CharField(max_length=10, choices=SourceKind.choices)
     name = models.CharField(max_length=255)
     """Path as the user knows it, such as `wavs/0001.wav`; unique in the dataset."""
+    format = models.CharField(max_length=10, default="", blank=True)
+    """Of a recording, by its first bytes: wav, flac, mp3, ogg, m4a or webm."""
     size = models.BigIntegerField()
     """Bytes."""
     sha256 = models.CharField(max_length=64)
@@ -111,7 +114,12 @@ class Utterance(models.Model):
     class Meta:
         ordering = ["position"]
         constraints = [
-            models.UniqueConstraint(fields=["dataset", "name"], name="one_utterance_of_a_name")
+            # Checked at commit, so that one statement may swap names.
+            models.UniqueConstraint(
+                fields=["dataset", "name"],
+                name="one_utterance_of_a_name",
+                deferrable=models.Deferrable.DEFERRED,
+            )
         ]
         indexes = [models.Index(fields=["dataset", "position"])]
 

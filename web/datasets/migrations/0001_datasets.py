@@ -55,6 +55,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
                 ('kind', models.CharField(choices=[('audio', 'Recording'), ('metadata', 'Transcripts')], max_length=10)),
                 ('name', models.CharField(max_length=255)),
+                ('format', models.CharField(blank=True, default='', max_length=10)),
                 ('size', models.BigIntegerField()),
                 ('sha256', models.CharField(max_length=64)),
                 ('key', models.CharField(max_length=600)),
@@ -126,6 +127,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='utterance',
-            constraint=models.UniqueConstraint(fields=('dataset', 'name'), name='one_utterance_of_a_name'),
+            constraint=models.UniqueConstraint(deferrable=models.Deferrable['DEFERRED'], fields=('dataset', 'name'), name='one_utterance_of_a_name'),
         ),
     ]
