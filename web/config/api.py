@@ -18,6 +18,11 @@ from web.config import api_errors
 from web.config.me import router as me
 from web.core import idempotency
 from web.core.json_body import JsonBody
+from web.datasets.api import router as datasets
+from web.datasets.api import router as datasets
+from web.fleet.api import router as fleet
+from web.jobs.api import router as jobs
+from web.voices.api import router as voices
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 DESCRIPTION = """\
@@ -96,5 +101,5 @@ def answered_once(run: Callable[..., Any]) -> Callable[..., Any]:
 
 # Applies to the routers that are added after it.
 api.add_decorator(answered_once, mode="view")
-api.add_router("", me)
-api.add_router("", accounts)
+for router in (me, accounts, datasets, jobs, voices, fleet):
+    api.add_router("", router)
