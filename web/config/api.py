@@ -19,7 +19,6 @@ from web.config.me import router as me
 from web.core import idempotency
 from web.core.json_body import JsonBody
 from web.datasets.api import router as datasets
-from web.datasets.api import router as datasets
 from web.fleet.api import router as fleet
 from web.jobs.api import router as jobs
 from web.voices.api import router as voices
