@@ -50,7 +50,7 @@ class TeamForm(Form):
         super().__init__(*args, **kwargs)
         if self.instance.pk and not self.instance._state.adding:
             gigabytes = Decimal(self.instance.storage_quota_bytes) / GB
-            self.initial["storage_gigabytes"] = gigabytes.quantize(Decimal("0.001")).normalize()
+            self.initial["storage_gigabytes"] = f"{gigabytes:.3f}".rstrip("0").rstrip(".")
 
     def save(self, commit: bool = True) -> Team:
         self.instance.storage_quota_bytes = int(self.cleaned_data["storage_gigabytes"] * GB)
@@ -93,14 +93,15 @@ class PeopleAdmin(Audited, DjangoUserAdmin):
     )
     readonly_fields = ["last_login", "date_joined"]
 
-    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         obj.is_superuser = obj.is_staff
         super().save_model(request, obj, form, change)
 
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(ReadOnly):
-    fields = list_display = ["name", "user", "prefix", "created", "last_used", "revoked"]
+    list_display = ["name", "user", "prefix", "created", "last_used", "revoked"]
+    exclude = ["digest"]
     list_filter = ["revoked"]
     search_fields = ["name", "user__username", "prefix"]
     actions = ["revoke"]

@@ -7,7 +7,6 @@ maximum, not the sum, over several.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 import structlog
 from django.db import DatabaseError
@@ -21,10 +20,9 @@ from prometheus_client.registry import Collector
 
 from web.core.models import OutboxMessage
 from web.fleet.models import Agent
+from web.fleet.queries import live_agents
 from web.jobs.models import Job, JobKind, JobState
 
-# An agent says something every 5 seconds; its lease lasts 20.
-ALIVE = timedelta(seconds=20)
 log = structlog.get_logger(__name__)
 
 
@@ -53,7 +51,7 @@ def jobs() -> Metric:
 def agents() -> Metric:
     gauge = GaugeMetricFamily("syrinx_agents", "Agents with a valid token.", labels=["state"])
     known = Agent.objects.filter(revoked__isnull=True)
-    alive = known.filter(last_seen__gt=timezone.now() - ALIVE).count()
+    alive = live_agents().count()
     gauge.add_metric(["alive"], alive)
     gauge.add_metric(["silent"], known.count() - alive)
     return gauge

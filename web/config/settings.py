@@ -100,6 +100,8 @@ ASGI_APPLICATION = "web.config.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # Before the apps' own: ours replace allauth's pages.
+        "DIRS": [BASE_DIR / "web" / "core" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TypeAlias
 from uuid import uuid4
 
 from django.core.files import File
@@ -14,7 +15,8 @@ from web.core.problems import Invalid, TooLarge
 from web.jobs.actions import submit_import_base
 from web.jobs.models import Job, JobInput
 
-Upload = File[bytes]
+# Django's own class takes no type argument at run time.
+Upload: TypeAlias = "File[bytes]"
 MODEL_BYTES = 2 * 2**30
 CONFIG_BYTES = 2**20
 NEEDED = (
