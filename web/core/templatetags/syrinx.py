@@ -43,7 +43,7 @@ def ago(moment: datetime | None, none: str = "never") -> str:
 def duration(seconds: float | None) -> str:
     """Seconds as people say them: `40 seconds`, `12 minutes`, `2 h 05 min`."""
     if seconds is None:
-        return "–"
+        return "—"
     if seconds < 10:
         return f"{seconds:.1f} seconds"
     if seconds < 90:
@@ -60,7 +60,7 @@ def duration(seconds: float | None) -> str:
 def clock(seconds: float | None) -> str:
     """Seconds in a column: `4.2 s`, `3:07`, `2:05:11`."""
     if seconds is None:
-        return "–"
+        return "—"
     if seconds < 60:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -92,7 +92,7 @@ def percent(fraction: float | None) -> str:
 def number(value: float | None) -> str:
     """Four digits that matter, with thin spaces between thousands."""
     if value is None:
-        return "–"
+        return "—"
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}".replace(",", "\u2009")
     return f"{value:.4g}"
@@ -137,3 +137,15 @@ def pill(state: str, word: str = "") -> str:
     """A state as an icon and a word."""
     colour, name, words = PILLS.get(state, ("", "circle", state))
     return format_html('<span class="pill {}">{}{}</span>', colour, icon(name), word or words)
+
+
+@register.filter
+def minutes(amount: float | None) -> str:
+    """Minutes as people say them."""
+    return duration(None if amount is None else amount * 60)
+
+
+@register.filter
+def faster(real_time_factor: float) -> str:
+    """How many times faster than speech; the factor is seconds of work a second of sound."""
+    return f"{1 / real_time_factor:.0f} times" if real_time_factor else ""

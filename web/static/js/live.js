@@ -1,7 +1,7 @@
 // One event stream a page. It says when it is lost, comes back by itself, and rests while nobody looks.
 //
-// Team-wide pages hear `changed` with a topic; elements ask for `live-<topic>` in hx-trigger
-// (`hx-trigger="live-jobs from:body"`). A page with a stream of its own adds handlers by name.
+// Lists hear `changed` and fetch themselves anew: `hx-trigger="live-any from:body"`.
+// A page with a stream of its own adds handlers by the events' names.
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 const REST_MS = 60_000;
 const LOST_MS = 2500;
@@ -26,7 +26,7 @@ export function live(url, handlers = {}, { onBack = () => {} } = {}) {
         lost = false;
         shown("Connected again", true);
         // What was missed meanwhile is asked for.
-        changed("*");
+        changed();
         onBack();
       }
     };
@@ -43,7 +43,7 @@ export function live(url, handlers = {}, { onBack = () => {} } = {}) {
         timer = setTimeout(open, RETRY_MS[Math.min(tries++, RETRY_MS.length - 1)]);
       }
     };
-    source.addEventListener("changed", (event) => changed(JSON.parse(event.data).topic));
+    source.addEventListener("changed", changed);
     for (const [name, handler] of Object.entries(handlers)) {
       source.addEventListener(name, (event) => handler(JSON.parse(event.data)));
     }
@@ -65,7 +65,7 @@ export function live(url, handlers = {}, { onBack = () => {} } = {}) {
       done = false;
       lost = false;
       open();
-      changed("*");
+      changed();
       onBack();
     }
   });
@@ -75,17 +75,14 @@ export function live(url, handlers = {}, { onBack = () => {} } = {}) {
   return () => { closedForGood = true; close(); };
 }
 
-const waiting = new Map();
+let waiting = 0;
 
-// At most one refresh a second and topic, and never a lost last one.
-function changed(topic) {
-  if (waiting.has(topic)) return;
-  waiting.set(topic, setTimeout(() => {
-    waiting.delete(topic);
-    const names = topic === "*" ? ["jobs", "datasets", "voices", "fleet", "base-voices"] : [topic.split(":")[0]];
-    for (const name of names) document.body.dispatchEvent(new CustomEvent(`live-${name}`));
+// At most two refreshes a second, and never a lost last one.
+function changed() {
+  waiting ||= setTimeout(() => {
+    waiting = 0;
     document.body.dispatchEvent(new CustomEvent("live-any"));
-  }, 400));
+  }, 500);
 }
 
 let hide = 0;

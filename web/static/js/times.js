@@ -14,7 +14,7 @@ export function inWords(then, now = Date.now()) {
 }
 
 export function duration(seconds) {
-  if (seconds == null || seconds < 0) return "–";
+  if (seconds == null || seconds < 0) return "—";
   if (seconds < 90) return `${Math.round(seconds)} seconds`;
   const minutes = Math.round(seconds / 60);
   if (minutes < 90) return `${minutes} minutes`;

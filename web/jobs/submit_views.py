@@ -1,0 +1,162 @@
+"""Forms that submit jobs and steer them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+from pydantic import ValidationError
+
+from web.accounts.models import User
+from web.accounts.queries import find, working_team
+from web.core.pages import is_fragment, page
+from web.core.problems import Invalid, NotFound
+from web.datasets.models import Dataset
+from web.datasets.page_queries import language_name
+from web.jobs import actions, page_queries
+from web.jobs.form_fields import FIELDS, filled, options_from
+from web.jobs.models import Checkpoint, Job, JobKind
+from web.jobs.presets import PRESETS, Preset
+from web.jobs.queries import forecast
+from web.voices.models import BaseVoice
+
+
+@page
+def training_new(request: HttpRequest) -> HttpResponse:
+    """Choose a base voice and a way to train; htmx asks for the forecast alone."""
+    user: Any = request.user
+    values = request.POST if request.method == "POST" else request.GET
+    datasets = page_queries.trainable(user)
+    wanted = values.get("dataset")
+    dataset = find(datasets, user, wanted) if wanted else datasets.first()
+    if dataset is None:
+        return render(request, "jobs/training_none.html", {"section": "datasets"})
+    bases = list(page_queries.base_choices(dataset.team))
+    preset = PRESETS.get(values.get("preset", "")) or _usual(bases)
+    base = (
+        _chosen(bases, values.get("base"), dataset)
+        if preset.needs_base or values.get("base")
+        else None
+    )
+    if request.method == "POST":
+        job = actions.submit_train(
+            user,
+            dataset,
+            preset=preset.key,
+            base_voice=base,
+            name=values.get("name", "").strip() or None,
+            params=_options(values),
+        )
+        return redirect("job", job.pk)
+    context = {
+        "section": "datasets",
+        "datasets": datasets,
+        "dataset": dataset,
+        "language": language_name(dataset.language),
+        "bases": bases,
+        "base": base,
+        "presets": PRESETS.values(),
+        "preset": preset,
+        "forecast": forecast(dataset.team, dataset, preset, base),
+        "fields": filled(FIELDS, preset.params),
+    }
+    template = "jobs/_forecast.html" if is_fragment(request) else "jobs/training_new.html"
+    return render(request, template, context)
+
+
+def _options(values: Any) -> Any:
+    try:
+        return options_from(values)
+    except ValidationError as error:
+        faults = [f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors()]
+        raise Invalid("; ".join(str(fault) for fault in faults), code="params") from None
+
+
+def _usual(bases: list[BaseVoice]) -> Preset:
+    """Fine-tuning on a GPU if there is one, else what a CPU can do."""
+    if not bases:
+        return PRESETS["from-scratch"]
+    return PRESETS["fine-tune"]
+
+
+def _chosen(bases: list[BaseVoice], wanted: str | None, dataset: Dataset) -> BaseVoice | None:
+    for base in bases:
+        if str(base.pk) == wanted:
+            return base
+    if not bases:
+        return None
+    return actions.default_base(dataset.team, dataset.language)
+
+
+@page
+@require_POST
+def check(request: HttpRequest, pk: UUID) -> HttpResponse:
+    user: Any = request.user
+    dataset = find(Dataset.objects.select_related("team"), user, pk)
+    actions.submit_prepare(user, dataset)
+    return redirect("dataset", dataset.pk)
+
+
+@page
+@require_POST
+def sample(request: HttpRequest) -> HttpResponse:
+    """A dataset from the bundled sample, for a first try."""
+    user: Any = request.user
+    dataset = actions.load_sample(user, working_team(user))
+    return redirect("dataset", dataset.pk)
+
+
+def _deleted(user: User, job: Job) -> HttpResponse:
+    actions.delete_job(user, job)
+    return redirect("jobs")
+
+
+def _new(make: Callable[[User, Job], Job]) -> Callable[[User, Job], HttpResponse]:
+    return lambda user, job: redirect("job", make(user, job).pk)
+
+
+def _same(do: Callable[[User, Job], None]) -> Callable[[User, Job], HttpResponse]:
+    def act(user: User, job: Job) -> HttpResponse:
+        do(user, job)
+        return redirect("job", job.pk)
+
+    return act
+
+
+VERBS: dict[str, tuple[Callable[[User, Job], HttpResponse], str]] = {
+    "cancel": (_same(actions.cancel_job), "Cancelled. The host stops within a few seconds."),
+    "finish": (
+        _same(actions.finish_now),
+        "The training stops at its next step; then the voice is exported.",
+    ),
+    "resume": (_new(actions.resume_job), "A new job goes on from the newest checkpoint."),
+    "retry": (_new(actions.retry_job), "Submitted again."),
+    "delete": (_deleted, "The job is deleted."),
+}
+
+
+@page
+@require_POST
+def steer(request: HttpRequest, pk: UUID, verb: str) -> HttpResponse:
+    user: Any = request.user
+    if verb not in VERBS:
+        raise NotFound
+    act, said = VERBS[verb]
+    answer = act(user, find(Job.objects.select_related("team"), user, pk))
+    messages.success(request, said)
+    return answer
+
+
+@page
+@require_POST
+def export(request: HttpRequest, pk: UUID, checkpoint: int) -> HttpResponse:
+    user: Any = request.user
+    rows = Checkpoint.objects.filter(job_id=pk, job__kind=JobKind.TRAIN).select_related("job__team")
+    job = actions.submit_export(user, find(rows, user, checkpoint, team="job__team"))
+    messages.success(request, "The export waits for a host; it takes about a minute.")
+    return redirect("job", job.pk)

@@ -1,0 +1,38 @@
+// The training form: what a choice means is asked of the server, before the click.
+const form = document.getElementById("training");
+const forecast = document.getElementById("forecast");
+const bases = document.getElementById("bases");
+
+function query() {
+  const chosen = new URLSearchParams();
+  for (const name of ["dataset", "preset", "base"]) {
+    const value = new FormData(form).get(name);
+    if (value) chosen.set(name, value);
+  }
+  return chosen;
+}
+
+function showBases() {
+  const preset = form.querySelector("[name=preset]:checked");
+  const needed = preset?.dataset.needsBase !== "no";
+  bases.disabled = !needed;
+  bases.hidden = !needed;
+}
+
+async function refresh() {
+  showBases();
+  const response = await fetch(`${form.dataset.forecast}?${query()}`, { headers: { "HX-Request": "true" } });
+  if (!response.ok || response.redirected) return;
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+  forecast.replaceChildren(...fresh.body.childNodes);
+  for (const field of forecast.querySelectorAll("[data-default]")) {
+    const input = document.getElementById(`p-${field.dataset.name}`);
+    if (input) input.placeholder = field.dataset.default;
+  }
+}
+
+form.addEventListener("change", (event) => {
+  if (event.target.matches("[data-reload]")) location.search = query();
+  else if (event.target.matches("[name=preset], [name=base]")) refresh();
+});
+showBases();
