@@ -39,9 +39,10 @@ def main() -> int:
     log = options.data / "demo.log"
     say(f"Starting Syrinx in {options.data} (its log: {log})")
     with log.open("w") as output:
-        stack = start_stack(options.data, output)
+        portal = options.data / "portal"
+        stack = start_stack(portal, output)
         try:
-            made = make_voice(wait_until_ready(stack, options.data, log), options)
+            made = make_voice(wait_until_ready(stack, portal, log), options)
         except (Failed, httpx.HTTPError, KeyboardInterrupt) as error:
             say(f"\nThe demo stopped: {str(error) or 'interrupted'}\nThe log is {log}.")
             return 1
@@ -61,8 +62,6 @@ def say(text: str) -> None:
 
 
 def start_stack(data: Path, output: Any) -> subprocess.Popen[bytes]:
-    # An address from a start before would look ready at once.
-    (data / "credentials.json").touch(mode=0o600)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

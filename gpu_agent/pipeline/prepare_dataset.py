@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -61,7 +62,7 @@ def _judge_lot(
 ) -> list[Judged]:
     context = stage.context
     cached = {name: _cache_path(spec, stage, name) for name in _audio_names(lot, stage)}
-    wanted = [name for name, path in cached.items() if not path.with_suffix(".json").exists()]
+    wanted = [name for name, path in cached.items() if not _is_cached(path)]
     sources = context.fetch(wanted) if wanted else {}
 
     def judge(name: str) -> None:
@@ -75,13 +76,15 @@ def _judge_lot(
         phonemes = _phonemes(str(entry["text"]), spec.language, engine, verdict)
         clip = f"{entry['id']}.wav" if verdict.status != "rejected" else None
         if clip and path:
-            clips.append(OutputFile(path, "clip", clip))
+            clips.append(
+                OutputFile(_own_copy(path, context.work_dir / "clips" / clip), "clip", clip)
+            )
         lines.write(_line(entry, verdict, clip, phonemes))
         verdicts.append(verdict)
     if clips:
         context.keep(clips)
-    for source in sources.values():
-        source.unlink(missing_ok=True)
+    for done in (*sources.values(), *(clip.path for clip in clips)):
+        done.unlink(missing_ok=True)
     return verdicts
 
 
@@ -94,6 +97,24 @@ def _cache_path(spec: PrepareSpec, stage: Stage, name: str) -> Path:
     content = stage.context.inputs[name].sha256
     key = hashlib.sha256(f"{VERSION}:{spec.sample_rate}:{content}".encode()).hexdigest()
     return stage.context.cache_dir / "clips" / key[:2] / f"{key}.wav"
+
+
+def _is_cached(clip: Path) -> bool:
+    """Whether a verdict lies there, and its clip if it has one: the cache may lose either."""
+    return clip.with_suffix(".json").exists() and (
+        clip.exists() or _recall(clip).status == "rejected"
+    )
+
+
+def _own_copy(cached: Path, own: Path) -> Path:
+    """The clip in the job's own folder: only what lies there is uploaded."""
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.unlink(missing_ok=True)
+    try:
+        os.link(cached, own)
+    except OSError:  # another file system
+        shutil.copyfile(cached, own)
+    return own
 
 
 def _judge_into_cache(source: Path, clip: Path, spec: PrepareSpec, engine: Engine) -> None:

@@ -237,6 +237,7 @@ def finish_now(user: User, job: Job) -> None:
 def resume_job(user: User, job: Job, params: TrainOptions | None = None) -> Job:
     """Go on from the newest checkpoint of a training that has ended, as a new job."""
     require_editor(user, job.team)
+    job.refresh_from_db()
     if job.kind != JobKind.TRAIN:
         raise Conflict("Only a training can be resumed.", code="not_a_training")
     if job.state in ACTIVE:
@@ -262,6 +263,7 @@ def resume_job(user: User, job: Job, params: TrainOptions | None = None) -> Job:
 def retry_job(user: User, job: Job) -> Job:
     """Submit a failed or cancelled job again, from its beginning, as a new one."""
     require_editor(user, job.team)
+    job.refresh_from_db()
     if job.state not in (JobState.FAILED, JobState.CANCELLED):
         raise Conflict("Only a failed or cancelled job can be tried again.", code="not_failed")
     if job.kind == JobKind.PREPARE and job.dataset is not None:
@@ -296,6 +298,7 @@ def move_job(user: User, job: Job, before: Job | None) -> None:
 def delete_job(user: User, job: Job) -> None:
     """Delete an ended job with its samples and checkpoints; its voice stays."""
     require_editor(user, job.team)
+    job.refresh_from_db()
     if job.state in ACTIVE:
         raise Conflict("Cancel the job before you delete it.", code="active")
     with transaction.atomic():

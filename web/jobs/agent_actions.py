@@ -284,7 +284,7 @@ def input_keys(holder: Holder, names: Sequence[str]) -> dict[str, str]:
     unknown = set(names) - set(found)
     if unknown:
         raise Invalid(f"The job has no input {sorted(unknown)[0]!r}.", code="input")
-    return found
+    return {name: found[name] for name in names}
 
 
 def create_objects(holder: Holder, files: Sequence[tuple[str, int, str]]) -> list[JobObject]:
