@@ -24,9 +24,4 @@ urlpatterns = [
     path("", include("web.voices.urls")),
     path("", include("web.jobs.urls")),
     path("", include("web.fleet.urls")),
-    path("", include("web.accounts.urls")),
-    path("", include("web.datasets.urls")),
-    path("", include("web.voices.urls")),
-    path("", include("web.jobs.urls")),
-    path("", include("web.fleet.urls")),
 ]

@@ -20,6 +20,7 @@ from web.datasets.models import Dataset
 from web.jobs import actions, base_uploads, live, queries
 from web.jobs.models import Checkpoint, Job, JobState, LogLine, Sample
 from web.jobs.params import TrainOptions
+from web.voices.api import router as voices
 from web.voices.models import BaseVoice
 
 router = Router(tags=["jobs"])
@@ -72,7 +73,8 @@ def prepare(request: HttpRequest, dataset_id: UUID) -> Any:
     return 202, {"job_id": actions.submit_prepare(caller(request), dataset).pk}
 
 
-@router.post("/base-voices", response={202: BaseVoiceStarted}, tags=["voices"])
+# On the voices' own router, which has the other calls of this address.
+@voices.post("/base-voices", response={202: BaseVoiceStarted})
 def add_base_voice(
     request: HttpRequest,
     files: File[list[UploadedFile]],
