@@ -295,26 +295,42 @@ def move_job(user: User, job: Job, before: Job | None) -> None:
         announce("queue")
 
 
+def forget_jobs(sender: object, dataset: Dataset, **signal: object) -> None:
+    """A dataset that is deleted takes its ended jobs along; one that is needed stays."""
+    jobs = list(Job.objects.select_related("team", "version").filter(dataset=dataset))
+    active = next((job for job in jobs if job.state in ACTIVE), None)
+    if active is not None:
+        raise Conflict(
+            f"{active} needs this dataset. Wait for it to end, or cancel it first.", code="in_use"
+        )
+    for job in jobs:
+        _delete(job)
+
+
 def delete_job(user: User, job: Job) -> None:
     """Delete an ended job with its samples and checkpoints; its voice stays."""
     require_editor(user, job.team)
     job.refresh_from_db()
     if job.state in ACTIVE:
         raise Conflict("Cancel the job before you delete it.", code="active")
-    with transaction.atomic():
-        kept = voices.keys_in_use(job) | set(
-            job.version.items.values_list("clip_key", flat=True) if job.version else ()
+    audit.record(user, "delete_job", job, name=job.name)
+    _delete(job)
+
+
+def _delete(job: Job) -> None:
+    """The clips that a check made belong to the dataset, and a voice's files to the voice."""
+    checkpoints = Checkpoint.objects.filter(job=job)
+    if Job.objects.filter(resume_checkpoint__in=checkpoints, state__in=ACTIVE).exists():
+        raise Conflict(
+            "A resumed training goes on from this one's checkpoint. Wait for it to end first.",
+            code="in_use",
         )
-        owned = [
-            *Checkpoint.objects.filter(job=job).values_list("key", "size"),
-            *((key, 0) for key in Sample.objects.filter(job=job).values_list("key", flat=True)),
-        ]
-        if job.kind == JobKind.PREPARE:
-            owned = []  # its clips belong to the dataset
-        keys = {key for key, _ in owned} - kept
+    with transaction.atomic():
+        sizes = dict(checkpoints.values_list("key", "size"))
+        samples = Sample.objects.filter(job=job).values_list("key", flat=True)
+        keys = {*sizes, *samples} - voices.keys_in_use(job)
         if job.team is not None:
-            release_storage(job.team, sum(size for _, size in owned))
-        audit.record(user, "delete_job", job, name=job.name)
+            release_storage(job.team, sum(sizes.values()))
         job.delete()
         transaction.on_commit(lambda: storage.delete(keys))
 

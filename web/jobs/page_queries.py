@@ -142,18 +142,20 @@ def team_quotas(user: User) -> list[tuple[Any, list[Quota]]]:
 def home(user: User) -> dict[str, Any]:
     """What runs now, what finished lately, what needs a look, what is left."""
     rows = job_rows(user)
-    running = list(rows.filter(state__in=ACTIVE).order_by("-state", "rank", "queued_at")[:8])
+    running = rows.filter(state=JobState.RUNNING).order_by("started")
+    waiting = rows.filter(state=JobState.QUEUED).order_by("rank", "queued_at")
     since = timezone.now() - FINISHED_LATELY
     voices = voice_rows(user)
-    attention = Q(state__in=[DatasetState.DRAFT, DatasetState.FAILED], sources__isnull=False)
+    unchecked = Q(state__in=[DatasetState.DRAFT, DatasetState.FAILED], has_files=True)
     return {
-        "running": [(job, place_in_queue(job)) for job in running],
+        "running": running[:6],
+        "waiting": [(job, place_in_queue(job)) for job in waiting[:6]],
         "voices": [(voice, sample_url(voice)) for voice in voices[:6]],
         "failed": rows.filter(state=JobState.FAILED, ended__gt=since).order_by("-ended")[:3],
-        "attention": dataset_rows(user).filter(attention | Q(looks__gt=0)).distinct()[:5],
+        "attention": dataset_rows(user).filter(unchecked | Q(looks__gt=0))[:5],
         "quotas": team_quotas(user),
         "empty": not visible(Dataset.objects.all(), user).exists() and not voices.exists(),
-        "has_jobs": bool(running),
+        "has_jobs": rows.filter(state__in=ACTIVE).exists(),
     }
 
 

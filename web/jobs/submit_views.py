@@ -18,6 +18,7 @@ from web.core.pages import is_fragment, page
 from web.core.problems import Invalid, NotFound
 from web.datasets.models import Dataset
 from web.datasets.page_queries import language_name
+from web.datasets.sample import load_sample
 from web.jobs import actions, page_queries
 from web.jobs.form_fields import FIELDS, filled, options_from
 from web.jobs.models import Checkpoint, Job, JobKind
@@ -107,7 +108,7 @@ def check(request: HttpRequest, pk: UUID) -> HttpResponse:
 def sample(request: HttpRequest) -> HttpResponse:
     """A dataset from the bundled sample, for a first try."""
     user: Any = request.user
-    dataset = actions.load_sample(user, working_team(user))
+    dataset = load_sample(user, working_team(user))
     return redirect("dataset", dataset.pk)
 
 
