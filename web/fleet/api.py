@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 from pydantic import Field
 
 from web.accounts.api_auth import caller
@@ -59,7 +59,7 @@ def list_agents(request: HttpRequest, limit: Limit = 50, offset: Offset = 0) -> 
 def create_agent(request: HttpRequest, payload: AgentIn) -> Any:
     """Add a host; the answer holds its token, once."""
     agent, token = actions.create_agent(_administrator(request), payload.name)
-    return 201, {"id": agent.pk, "name": agent.name, "token": token}
+    return Status(201, {"id": agent.pk, "name": agent.name, "token": token})
 
 
 @router.post("/agents/{agent_id}/revoke", response={204: None})
@@ -67,7 +67,7 @@ def revoke_agent(request: HttpRequest, agent_id: UUID) -> Any:
     """Shut a host out."""
     agent = _agent(request, agent_id)
     actions.revoke_agent(caller(request), agent)
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/agents/{agent_id}/drain", response={204: None})
@@ -75,4 +75,4 @@ def drain_agent(request: HttpRequest, agent_id: UUID, payload: DrainIn) -> Any:
     """Let a host finish what it holds and take nothing more, or take it back into service."""
     agent = _agent(request, agent_id)
     actions.drain_agent(caller(request), agent, payload.on)
-    return 204, None
+    return Status(204, None)

@@ -307,6 +307,26 @@ def forget_jobs(sender: object, dataset: Dataset, **signal: object) -> None:
         _delete(job)
 
 
+def forget_imports(sender: object, base: BaseVoice, **signal: object) -> None:
+    """A base voice that is deleted takes the files along that it was imported from."""
+    if Job.objects.filter(base_voice=base, state__in=ACTIVE).exists():
+        raise Conflict(
+            f"A job that waits or runs needs {base.name}. Wait for it to end, or cancel it first.",
+            code="in_use",
+        )
+    free_import(base)
+
+
+def free_import(base: BaseVoice) -> None:
+    """Delete the files that a base voice was imported from; it no longer needs them."""
+    files = JobInput.objects.filter(job__base_voice=base, job__kind=JobKind.IMPORT_BASE)
+    sizes = dict(files.values_list("key", "size"))
+    if base.team is not None:
+        release_storage(base.team, sum(sizes.values()))
+    files.delete()
+    transaction.on_commit(lambda: storage.delete(sizes))
+
+
 def delete_job(user: User, job: Job) -> None:
     """Delete an ended job with its samples and checkpoints; its voice stays."""
     require_editor(user, job.team)

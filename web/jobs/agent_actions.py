@@ -28,7 +28,7 @@ from web.core.events import announce
 from web.core.problems import Invalid
 from web.datasets import actions as datasets
 from web.jobs import queue
-from web.jobs.actions import undo_targets
+from web.jobs.actions import free_import, undo_targets
 from web.jobs.models import (
     Attempt,
     Checkpoint,
@@ -329,6 +329,7 @@ def finish_succeeded(
             _publish(job, result, entries)
         elif job.kind == JobKind.IMPORT_BASE and job.base_voice is not None:
             voices.finish_import(job.base_voice, result, entries)
+            free_import(job.base_voice)
         _tell(job.pk, job.team_id)
 
 

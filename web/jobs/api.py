@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponseBase
-from ninja import File, Form, Router, Schema
+from ninja import File, Form, Router, Schema, Status
 from ninja.files import UploadedFile
 from pydantic import Field
 
@@ -70,7 +70,7 @@ def _job(request: HttpRequest, job_id: UUID) -> Job:
 def prepare(request: HttpRequest, dataset_id: UUID) -> Any:
     """Check and standardise a dataset's recordings."""
     dataset = find(Dataset.objects.select_related("team"), caller(request), dataset_id)
-    return 202, {"job_id": actions.submit_prepare(caller(request), dataset).pk}
+    return Status(202, {"job_id": actions.submit_prepare(caller(request), dataset).pk})
 
 
 # On the voices' own router, which has the other calls of this address.
@@ -91,7 +91,7 @@ def add_base_voice(
         raise Forbidden("Only an administrator adds base voices for all teams.", code="role")
     team = None if shared else working_team(user)
     job = base_uploads.add(user, team, list(files), name, licence)
-    return 202, {"id": job.base_voice_id, "job_id": job.pk}
+    return Status(202, {"id": job.base_voice_id, "job_id": job.pk})
 
 
 @router.post("/jobs", response={201: JobId})
@@ -111,7 +111,7 @@ def submit(request: HttpRequest, payload: TrainIn) -> Any:
         name=payload.name,
         params=payload.params,
     )
-    return 201, {"id": job.pk}
+    return Status(201, {"id": job.pk})
 
 
 @router.get("/jobs", response=Page[dict[str, Any]])
@@ -145,7 +145,7 @@ def get_job(request: HttpRequest, job_id: UUID) -> Any:
 def delete_job(request: HttpRequest, job_id: UUID) -> Any:
     """Delete an ended job with its samples and checkpoints."""
     actions.delete_job(caller(request), _job(request, job_id))
-    return 204, None
+    return Status(204, None)
 
 
 @router.get("/jobs/{job_id}/metrics", response=dict[str, Any])
@@ -208,7 +208,7 @@ def checkpoint_file(request: HttpRequest, job_id: UUID, checkpoint_id: int) -> H
 def export(request: HttpRequest, job_id: UUID, checkpoint_id: int) -> Any:
     """Make a voice from this checkpoint."""
     row = _checkpoint(request, job_id, checkpoint_id)
-    return 201, {"id": actions.submit_export(caller(request), row).pk}
+    return Status(201, {"id": actions.submit_export(caller(request), row).pk})
 
 
 @router.get("/jobs/{job_id}/logs", response=Page[dict[str, Any]])
@@ -238,13 +238,15 @@ def finish_now(request: HttpRequest, job_id: UUID) -> Any:
 def resume(request: HttpRequest, job_id: UUID, payload: ResumeIn | None = None) -> Any:
     """Go on from the newest checkpoint of an ended training, as a new job."""
     params = payload.params if payload else None
-    return 201, {"id": actions.resume_job(caller(request), _job(request, job_id), params).pk}
+    return Status(
+        201, {"id": actions.resume_job(caller(request), _job(request, job_id), params).pk}
+    )
 
 
 @router.post("/jobs/{job_id}/retry", response={201: JobId})
 def retry(request: HttpRequest, job_id: UUID) -> Any:
     """Submit a failed or cancelled job again, from its beginning, as a new job."""
-    return 201, {"id": actions.retry_job(caller(request), _job(request, job_id)).pk}
+    return Status(201, {"id": actions.retry_job(caller(request), _job(request, job_id)).pk})
 
 
 @router.post("/jobs/{job_id}/move", response={204: None})
@@ -253,4 +255,4 @@ def move(request: HttpRequest, job_id: UUID, payload: MoveIn) -> Any:
     user = caller(request)
     before = _job(request, payload.before) if payload.before else None
     actions.move_job(user, _job(request, job_id), before)
-    return 204, None
+    return Status(204, None)

@@ -16,6 +16,7 @@ from web.core import audit, storage
 from web.core.events import announce
 from web.core.problems import Conflict, Forbidden, Invalid
 from web.voices.models import BaseVoice, BaseVoiceState, Voice, VoiceFile
+from web.voices.signals import base_voice_deleting
 
 VOICE_ROLES = ("onnx", "config", "model_card", "voice_sample", "bundle")
 
@@ -182,6 +183,7 @@ def delete_base_voice(user: User, base: BaseVoice) -> None:
     if base.state == BaseVoiceState.IMPORTING:
         raise Conflict("Wait for the import to end, or cancel it first.", code="importing")
     with transaction.atomic():
+        base_voice_deleting.send(BaseVoice, base=base)
         audit.record(user, "delete_base_voice", base, name=base.name)
         keys = [base.weights_key, base.config_key, base.sample_key]
         if base.team is not None:

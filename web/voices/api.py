@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 from pydantic import Field
 
 from web.accounts.api_auth import caller
@@ -70,7 +70,7 @@ def rename_voice(request: HttpRequest, voice_id: UUID, payload: VoiceChange) -> 
 @router.delete("/voices/{voice_id}", response={204: None})
 def delete_voice(request: HttpRequest, voice_id: UUID) -> Any:
     actions.delete_voice(caller(request), _voice(request, voice_id))
-    return 204, None
+    return Status(204, None)
 
 
 @router.get("/voices/{voice_id}/bundle", response={200: None})
@@ -127,4 +127,4 @@ def base_voice_sample(request: HttpRequest, base_voice_id: UUID) -> HttpResponse
 def delete_base_voice(request: HttpRequest, base_voice_id: UUID) -> Any:
     user = caller(request)
     actions.delete_base_voice(user, queries.find_base(user, base_voice_id))
-    return 204, None
+    return Status(204, None)
