@@ -5,16 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Case, Count, F, Q, QuerySet, Sum, Value, When
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value, When
 from django.utils.translation import ngettext
 
 from web.accounts.models import Team, User
 from web.accounts.queries import CAN_EDIT, visible
-from web.datasets.languages import LANGUAGES
-from web.datasets.models import Dataset, DatasetState, SourceKind, Utterance, UtteranceStatus
+from web.datasets.models import (
+    Dataset,
+    DatasetState,
+    SourceFile,
+    SourceKind,
+    Utterance,
+    UtteranceStatus,
+)
+from web.datasets.queries import NAMES, usable
 
-NAMES = dict(LANGUAGES)
-IN_USE = Q(utterances__included=True) & ~Q(utterances__status=UtteranceStatus.REJECTED)
+CHECKED = (UtteranceStatus.OK, UtteranceStatus.FIXED, UtteranceStatus.LOOK)
+IN_USE = Q(utterances__included=True, utterances__status__in=CHECKED)
 # Speech under this makes no voice worth hearing, whatever the preset.
 LEAST_SECONDS = 60
 # Below this a fine-tune keeps much of the base voice.
@@ -46,6 +53,7 @@ def dataset_rows(user: User) -> QuerySet[Dataset]:
             clips=Count("utterances", filter=IN_USE),
             seconds=Sum("utterances__seconds", filter=IN_USE),
             looks=Count("utterances", filter=Q(utterances__status=UtteranceStatus.LOOK) & IN_USE),
+            has_files=Exists(SourceFile.objects.filter(dataset=OuterRef("pk"))),
         ),
         user,
     )
@@ -72,7 +80,7 @@ class Summary:
 
 def summary(dataset: Dataset) -> Summary:
     rejected = Q(status=UtteranceStatus.REJECTED)
-    in_use = Q(included=True) & ~rejected
+    in_use = usable()
     found = dataset.utterances.aggregate(
         clips=Count("pk", filter=in_use),
         seconds=Sum("seconds", filter=in_use),

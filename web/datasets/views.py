@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 
 from web.accounts.queries import find, memberships, working_team
 from web.core.pages import is_fragment, page, paged
-from web.datasets import actions, page_queries
+from web.datasets import actions, page_queries, queries
 from web.datasets.languages import LANGUAGES
 from web.datasets.models import Dataset
 
@@ -32,7 +32,7 @@ def datasets(request: HttpRequest) -> HttpResponse:
         **SECTION,
         "page": paged(request, page_queries.dataset_rows(user), 30),
         "languages": LANGUAGES,
-        "language_names": page_queries.NAMES,
+        "language_names": queries.NAMES,
         "teams": [row.team for row in memberships(user)],
     }
     template = "datasets/_list.html" if is_fragment(request) else "datasets/list.html"
@@ -97,3 +97,14 @@ def delete(request: HttpRequest, pk: UUID) -> HttpResponse:
     actions.delete_dataset(user, row)
     messages.success(request, f"The dataset {row.name} is deleted.")
     return redirect("datasets")
+
+
+@page
+@require_POST
+def delete_file(request: HttpRequest, pk: UUID, file: UUID) -> HttpResponse:
+    user: Any = request.user
+    row = queries.find_dataset(user, pk)
+    source = queries.find_source(row, file)
+    actions.delete_source(user, row, source)
+    messages.success(request, f"{source.name} is deleted. Have the recordings checked again.")
+    return redirect("dataset-files", pk)
