@@ -13,7 +13,7 @@ from typing import Any
 from tests.eventually import assert_eventually
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_SECONDS = 120
+READY_SECONDS = 180
 
 
 class Stack:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -189,7 +190,9 @@ CACHES = {
 # `RequestReference` has checked or made it.
 DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
 _renderer: structlog.types.Processor = (
-    structlog.processors.JSONRenderer() if SYRINX_LOG == "json" else structlog.dev.ConsoleRenderer()
+    structlog.processors.JSONRenderer()
+    if SYRINX_LOG == "json"
+    else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
 )
 _shared: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,

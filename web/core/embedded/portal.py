@@ -53,7 +53,7 @@ class Portal:
             environment=self._environment(),
             folder=ROOT,
             is_ready=self._web_answers,
-            ready_seconds=60,
+            ready_seconds=120,
         )
 
     def _grpc(self) -> Service:
@@ -63,7 +63,7 @@ class Portal:
             environment=self._environment(),
             folder=ROOT,
             is_ready=lambda: is_listening(self.grpc_port),
-            ready_seconds=60,
+            ready_seconds=120,
         )
 
     def _relay(self) -> Service:

@@ -39,6 +39,8 @@ class Service:
     folder: Path = Path("/")
     # Mends what an earlier life left behind; called before every start.
     prepare: Callable[[], None] = _nothing
+    # Takes away what it leaves behind; called whenever it has ended.
+    clean_up: Callable[[], None] = _nothing
     is_ready: Callable[[], bool] = _always
     ready_seconds: float = 30
     stop_signal: signal.Signals = signal.SIGTERM
@@ -126,6 +128,7 @@ class Process:
         self._signal(signal.SIGKILL)
         self._popen.wait()
         self._pump.join(timeout=1)
+        self.service.clean_up()
 
     def ending(self) -> str:
         code = self.exit_code
