@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -58,12 +58,25 @@ def utterances(speech: dict[str, Path]) -> list[Utterance]:
 
 
 @pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch) -> str:
+def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A quality whose model is VITS in every part, with few channels."""
+    import piper.train.vits.lightning as upstream
     import torch
+    from piper.train.vits.models import DiscriminatorP, MultiPeriodDiscriminator
 
     from gpu_agent.engines.piper import model
 
+    class OneSmallCritic(MultiPeriodDiscriminator):
+        """One period and two layers; the full set has 46.7 million parameters."""
+
+        def __init__(self, use_spectral_norm: bool = False) -> None:
+            torch.nn.Module.__init__(self)
+            critic = DiscriminatorP(2)
+            critic.convs = critic.convs[:2]
+            critic.conv_post = torch.nn.Conv2d(128, 1, (3, 1), 1, padding=(1, 0))
+            self.discriminators = torch.nn.ModuleList([critic])
+
+    monkeypatch.setattr(upstream, "MultiPeriodDiscriminator", OneSmallCritic)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     small = {

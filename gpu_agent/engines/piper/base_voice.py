@@ -29,19 +29,18 @@ def from_onnx(onnx: Path, config: Path, folder: Path, card: Path | None = None) 
     language = _espeak_voice(source["espeak"]["voice"])
     quality = _quality(source)
     speakers = source["num_speakers"]
-    shape = model.architecture(
-        quality, num_symbols=source["num_symbols"], num_speakers=speakers
-    ) | {"sample_rate": source["audio"]["sample_rate"]}
-    built = model.build(shape)
-    names = [name.removeprefix("model_g.") for name in _generator(built)]
-    found = onnx_import.parameters(graph, names)
-    symbols, said = onnx_import.architecture_of(found)
-    if (symbols, said) != (source["num_symbols"], speakers):
+    symbols, said = onnx_import.symbols_and_speakers(graph)
+    if symbols and (symbols, said) != (source["num_symbols"], speakers):
         raise JobFailed(
             "config_contradicts",
             f"The .onnx.json says {source['num_symbols']} symbols and {speakers} speakers, the "
             f"model has {symbols} and {said}. Take the two files of the same voice.",
         )
+    built = model.skeleton(
+        model.architecture(quality, num_symbols=source["num_symbols"], num_speakers=speakers)
+    )
+    names = [name.removeprefix("model_g.") for name in _generator(built)]
+    found = onnx_import.parameters(graph, names)
     state = {f"model_g.{name}": tensor for name, tensor in found.items()}
     filled = model.fill(built, state)
     ids = _sample_ids(language, source["phoneme_id_map"])
@@ -53,9 +52,7 @@ def from_onnx(onnx: Path, config: Path, folder: Path, card: Path | None = None) 
             f"(difference {distance}). The voice is built in a way that we do not know; "
             "choose another one, or its checkpoint.",
         )
-    return _save(
-        built, filled, source, language, quality, folder, _licence(card), distance=distance
-    )
+    return _save(built, filled, state, source, language, quality, folder, _licence(card), distance)
 
 
 def from_checkpoint(
@@ -78,33 +75,29 @@ def from_checkpoint(
             "dataset": note.get("dataset", ""),
         }
     source |= {"num_symbols": h.num_symbols, "num_speakers": h.num_speakers}
-    names = set(built.state_dict())
-    filled = model.Filled(
-        found=[name for name in built.state_dict() if name in content["state_dict"]],
-        fresh=sorted(names - set(content["state_dict"])),
-    )
+    filled = model.fill(built, content["state_dict"])
     quality = note.get("quality") or _quality_by_shape(built)
     language = _espeak_voice(source["espeak"]["voice"])
-    return _save(built, filled, source, language, quality, folder, _licence(card), distance=0.0)
+    tensors = content["state_dict"]
+    return _save(built, filled, tensors, source, language, quality, folder, _licence(card), 0.0)
 
 
 def _save(
     built: model.TrainingModel,
     filled: model.Filled,
+    tensors: Mapping[str, torch.Tensor],
     source: Mapping[str, Any],
     language: str,
     quality: str,
     folder: Path,
     licence: str,
-    *,
     distance: float,
 ) -> ImportedBase:
     folder.mkdir(parents=True, exist_ok=True)
-    state = built.state_dict()
     weights, config, sample = (
         folder / name for name in ("weights.safetensors", "config.json", "base_sample.wav")
     )
-    save_file({name: state[name].contiguous().clone() for name in filled.found}, weights)
+    save_file({name: tensors[name].contiguous().clone() for name in filled.found}, weights)
     h: Any = built.hparams
     configs.write(
         config,

@@ -22,8 +22,8 @@ from gpu_agent.engines.piper.model import (
     NUM_SYMBOLS,
     OURS,
     TrainingModel,
-    build,
     fill,
+    skeleton,
 )
 
 # Old rhasspy checkpoints name their dataset files; a path does nothing when unpickled.
@@ -76,9 +76,9 @@ def hparams_of(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def model_from(content: Mapping[str, Any]) -> TrainingModel:
-    """The trained model. Raises `JobFailed('checkpoint_not_piper')` when it lacks a part
-    of the generator."""
-    model = build(hparams_of(content))
+    """The trained voice, to speak and to export. Raises `JobFailed('checkpoint_not_piper')`
+    when it lacks a part of the generator."""
+    model = skeleton(hparams_of(content))
     filled = fill(model, content["state_dict"])
     missing = [name for name in filled.fresh if name.startswith("model_g.")]
     if missing:

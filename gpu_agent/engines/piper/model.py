@@ -195,6 +195,15 @@ def build(hparams: Mapping[str, Any], *, learning_rate: float = 2e-4) -> Trainin
     )
 
 
+def skeleton(hparams: Mapping[str, Any]) -> TrainingModel:
+    """A model to load a voice into and speak with: its generator has memory but no values,
+    its discriminators (two thirds of all parameters) have shapes only."""
+    with torch.device("meta"):
+        model = build(hparams)
+    model.model_g.to_empty(device="cpu")
+    return model
+
+
 def fill(model: TrainingModel, state: Mapping[str, torch.Tensor]) -> Filled:
     """Load the tensors of `state` (names as in `model.state_dict()`), all others stay.
 
@@ -214,7 +223,9 @@ def fill(model: TrainingModel, state: Mapping[str, torch.Tensor]) -> Filled:
             "Choose a base of a standard Piper quality.",
         )
     found = [name for name in own if name in state]
-    model.load_state_dict({name: state[name] for name in found}, strict=False)
+    # What has shapes only (see `skeleton`) is checked, and stays so.
+    loaded = {name: state[name] for name in found if not own[name].is_meta}
+    model.load_state_dict(loaded, strict=False)
     return Filled(found, [name for name in own if name not in state])
 
 

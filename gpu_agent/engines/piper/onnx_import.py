@@ -15,7 +15,7 @@ What only training uses is not in the file: `enc_q.*`, `dp.post_*`, `dp.flows.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -152,11 +152,10 @@ def _module_names(node: Any) -> list[str]:
     return names
 
 
-def missing_by_design(names: Iterable[str]) -> list[str]:
-    return [name for name in names if name.startswith(TRAINING_ONLY)]
-
-
-def architecture_of(found: Mapping[str, Any]) -> tuple[int, int]:
-    """(num_symbols, num_speakers) by the embeddings' shapes."""
-    speakers = found.get("emb_g.weight")
-    return int(found["enc_p.emb.weight"].shape[0]), 1 if speakers is None else len(speakers)
+def symbols_and_speakers(graph: Any) -> tuple[int, int]:
+    """By the shapes of the embeddings; no symbols when the phonemes' is not found."""
+    weights = _Weights(graph, set(_EMBEDDINGS.values()))
+    weights.take_named()
+    weights.take_embeddings()
+    phonemes, speakers = (weights.found.get(name) for name in _EMBEDDINGS.values())
+    return 0 if phonemes is None else len(phonemes), 1 if speakers is None else len(speakers)

@@ -21,7 +21,8 @@ SCALES = {"noise_scale": 0.667, "length_scale": 1.0, "noise_scale_w": 0.8}  # Pi
 def aside(model: TrainingModel, seed: int) -> Iterator[None]:
     """Evaluate without a trace: no gradients, no dropout, and the training's random
     numbers go on afterwards as if nothing had been."""
-    cuda = [model.device] if model.device.type == "cuda" else []
+    device = device_of(model)
+    cuda = [device] if device.type == "cuda" else []
     # Not inference_mode: what upstream caches meanwhile (mel filters) serves training too.
     with torch.random.fork_rng(devices=cuda), torch.no_grad():
         torch.manual_seed(seed)
@@ -30,6 +31,11 @@ def aside(model: TrainingModel, seed: int) -> Iterator[None]:
             yield
         finally:
             model.train()
+
+
+def device_of(model: TrainingModel) -> torch.device:
+    """Of the generator; a skeleton's other parts have none."""
+    return next(model.model_g.parameters()).device
 
 
 def sentence_ids(text: str, language: str, id_map: Mapping[str, Sequence[int]]) -> list[list[int]]:
@@ -43,11 +49,11 @@ def speak(model: TrainingModel, ids: Sequence[Sequence[int]]) -> Any:
 
     Call it within `aside`.
     """
-    spoken = []
+    spoken, device = [], device_of(model)
     for sentence in ids:
-        text = torch.tensor([sentence], dtype=torch.int64, device=model.device)
-        lengths = torch.tensor([len(sentence)], device=model.device)
-        with torch.autocast(model.device.type, enabled=False):
+        text = torch.tensor([sentence], dtype=torch.int64, device=device)
+        lengths = torch.tensor([len(sentence)], device=device)
+        with torch.autocast(device.type, enabled=False):
             audio = model.model_g.infer(text, lengths, **SCALES)[0].flatten().float().cpu().numpy()
         peak = float(np.abs(audio).max()) if audio.size else 0.0
         spoken.append(audio / peak if peak > 1e-8 else audio)

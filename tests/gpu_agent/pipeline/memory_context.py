@@ -80,9 +80,7 @@ class FolderContext:
         self.samples.append({"step": step, "index": index, "text": text, "seconds": seconds})
         self.keep([OutputFile(path, "sample")])
 
-    def checkpoint(
-        self, path: Path, *, step: int, epoch: int, scores: Mapping[str, float]
-    ) -> None:
+    def checkpoint(self, path: Path, *, step: int, epoch: int, scores: Mapping[str, float]) -> None:
         self.keep([OutputFile(path, "checkpoint")])
         self.checkpoints.append((step, self.store / "checkpoint" / path.name, dict(scores)))
 
