@@ -90,11 +90,11 @@ def percent(fraction: float | None) -> str:
 
 @register.filter
 def number(value: float | None) -> str:
-    """Four digits that matter, with thin spaces between thousands."""
+    """Four digits that matter, with narrow spaces between thousands."""
     if value is None:
         return "—"
     if isinstance(value, int) or abs(value) >= 1000:
-        return f"{value:,.0f}".replace(",", "\u2009")
+        return f"{value:,.0f}".replace(",", "\u202f")
     return f"{value:.4g}"
 
 

@@ -2,6 +2,7 @@
 import "./toasts.js";
 import "./theme.js";
 import "./times.js";
+import "./languages.js";
 import "./player.js";
 import "./forms.js";
 import { live } from "./live.js";

@@ -1,7 +1,8 @@
 // Curves of a training with uPlot: smoothed line in front, the raw one faint behind, named at its end.
 const GROUPS = [
   { id: "mel", title: "Likeness of sound (mel)", series: [["mel", "training", "--line-a"], ["val_mel", "held back", "--line-b"]] },
-  { id: "loss", title: "Losses", series: [["loss_g", "generator", "--line-a"], ["loss_d", "discriminator", "--line-b"]] },
+  { id: "loss_g", title: "Loss of the generator", series: [["loss_g", "", "--line-a"]] },
+  { id: "loss_d", title: "Loss of the discriminators", series: [["loss_d", "", "--line-b"]] },
   { id: "text", title: "Text and timing", series: [["kl", "KL", "--line-a"], ["dur", "duration", "--line-c"]] },
   { id: "speed", title: "Speed", unit: "steps a second", series: [["steps_per_second", "", "--line-c"]] },
   { id: "lr", title: "Learning rate", series: [["lr", "", "--line-d"]] },
@@ -178,6 +179,7 @@ function labels(plot, present) {
   ctx.save();
   ctx.font = `600 ${11 * ratio}px system-ui, sans-serif`;
   ctx.textBaseline = "middle";
+  ctx.textAlign = "left";
   let floor = -Infinity;
   for (const { word, y, stroke } of found) {
     const at = Math.max(y, floor + 13 * ratio);

@@ -75,7 +75,7 @@ function ask(form) {
 }
 
 // A fragment that says the same as before is not swapped: nothing jumps, no focus is lost.
-const VOLATILE = "time[data-ago], [data-since]";
+const VOLATILE = "time[data-ago], [data-since], [data-language]";
 function plain(root) {
   const copy = root.cloneNode(true);
   for (const node of copy.querySelectorAll(VOLATILE)) { node.textContent = ""; node.removeAttribute("title"); }

@@ -36,7 +36,7 @@ function show(job) {
     write("note", job.note ?? "");
   }
   write("percent", `${Math.round(job.progress * 100)} %`);
-  write("step", number.format(job.step).replaceAll(",", "\u2009"));
+  write("step", number.format(job.step).replaceAll(",", "\u202f"));
   const bar = box("bar");
   if (bar) bar.value = job.progress;
   document.title = job.state === "running" ? `${Math.round(job.progress * 100)} % · ${job.name} · Syrinx` : `${job.name} · Syrinx`;
