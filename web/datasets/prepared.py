@@ -15,11 +15,11 @@ from web.accounts.actions import charge_storage
 from web.core import audit
 from web.core.events import announce
 from web.core.problems import Conflict
+from web.datasets.bulk import write_utterances
 from web.datasets.clips import NO_CLIP, forget_clips
 from web.datasets.models import Dataset, DatasetState, Utterance, UtteranceStatus
 from web.datasets.queries import lock_dataset, usable
 
-ROWS_AT_ONCE = 2000
 LOOK_ADVICE = 5
 VERDICTS = {
     UtteranceStatus.OK,
@@ -88,7 +88,7 @@ def apply_prepared(
     for pk in unheard:
         _reject(waiting[pk], "not_checked", "The check left it out. Start the check again.")
     fields = ["status", "issues", "seconds", "phonemes", *NO_CLIP]
-    Utterance.objects.bulk_update(waiting.values(), fields, batch_size=ROWS_AT_ONCE)
+    write_utterances(waiting.values(), fields)
     forget_clips(team, sizes)  # all that no utterance names now
     _report(locked, list(waiting.values()))
     announce(f"dataset:{dataset.pk}")

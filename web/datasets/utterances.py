@@ -11,6 +11,7 @@ from uuid import UUID
 
 from web.core import storage
 from web.core.problems import Invalid
+from web.datasets.bulk import write_utterances
 from web.datasets.clips import forget_clips
 from web.datasets.matching import Recordings
 from web.datasets.metadata import Fault, Transcript, parse
@@ -18,7 +19,6 @@ from web.datasets.models import Dataset, SourceFile, SourceKind, Utterance, Utte
 from web.datasets.sniff import AUDIO_EXTENSIONS
 from web.datasets.uploads import METADATA_BYTES
 
-ROWS_AT_ONCE = 2000
 NAMED = 20
 """Rejected entries that an error names; the report names all."""
 
@@ -235,8 +235,7 @@ def _sync(dataset: Dataset, present: list[Utterance], plan: _Plan) -> int:
     Utterance.objects.filter(pk__in=[row.pk for row in gone]).delete()
     forget_clips(dataset.team, clips)
     fields = ["position", "name", "text", "source", "status", "issues"]
-    Utterance.objects.bulk_update(kept.values(), fields, batch_size=ROWS_AT_ONCE)
-    Utterance.objects.bulk_create(fresh, batch_size=ROWS_AT_ONCE)
+    write_utterances([*kept.values(), *fresh], fields)
     return usable
 
 

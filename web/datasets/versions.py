@@ -8,10 +8,10 @@ from django.db import transaction
 
 from web.core.events import announce
 from web.core.problems import Invalid
+from web.datasets.bulk import ROWS_AT_ONCE
 from web.datasets.models import Dataset, DatasetState, DatasetVersion, VersionItem
 from web.datasets.queries import usable
 
-ROWS_AT_ONCE = 2000
 NOT_READY = {
     DatasetState.DRAFT: "Files have changed or were never checked. Have the dataset checked first.",
     DatasetState.PREPARING: "The dataset is being checked. Wait until that is done.",
