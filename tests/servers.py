@@ -22,7 +22,7 @@ from web.core.embedded.servers import Servers
 
 RUNNING = "SYRINX_TEST_SERVERS"  # set in the environment once they are started
 PORTAL = {
-    "SYRINX_SECRET_KEY": "only-for-tests",
+    "SYRINX_SECRET_KEY": "only-for-tests, which nobody attacks",
     "SYRINX_PUBLIC_URL": "http://testserver",
     "SYRINX_GRPC_LISTEN": "127.0.0.1:0",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import structlog
 from csp.constants import NONCE, SELF
@@ -14,14 +14,14 @@ from web.config.environment import Environment
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 environment = Environment()
-SECRET_KEY = environment.text("SYRINX_SECRET_KEY")
+SECRET_KEY = environment.secret_key("SYRINX_SECRET_KEY")
 SYRINX_PUBLIC_URL = environment.url("SYRINX_PUBLIC_URL", ("http", "https"))
 _database = urlsplit(environment.url("SYRINX_DATABASE_URL", ("postgres", "postgresql")))
 SYRINX_NATS_URL = environment.url("SYRINX_NATS_URL", ("nats", "tls"))
 SYRINX_NATS_CREDS = environment.text("SYRINX_NATS_CREDS", "")
 SYRINX_S3_ENDPOINT = environment.url("SYRINX_S3_ENDPOINT", ("http", "https"))
 # Empty: browsers get their files through the portal instead of from the store.
-SYRINX_S3_PUBLIC_ENDPOINT = environment.text("SYRINX_S3_PUBLIC_ENDPOINT", "")
+SYRINX_S3_PUBLIC_ENDPOINT = environment.url("SYRINX_S3_PUBLIC_ENDPOINT", ("http", "https"), "")
 SYRINX_S3_ACCESS_KEY = environment.text("SYRINX_S3_ACCESS_KEY")
 SYRINX_S3_SECRET_KEY = environment.text("SYRINX_S3_SECRET_KEY")
 SYRINX_S3_BUCKET = environment.text("SYRINX_S3_BUCKET", "syrinx")
@@ -29,8 +29,12 @@ SYRINX_GRPC_LISTEN = environment.text("SYRINX_GRPC_LISTEN", "127.0.0.1:50051")
 SYRINX_GRPC_TLS_CERT = environment.text("SYRINX_GRPC_TLS_CERT", "")
 SYRINX_GRPC_TLS_KEY = environment.text("SYRINX_GRPC_TLS_KEY", "")
 SYRINX_ALLOWED_HOSTS = environment.text("SYRINX_ALLOWED_HOSTS", "")
-SYRINX_LOG = environment.text("SYRINX_LOG", "console")
-SYRINX_LOG_LEVEL = environment.text("SYRINX_LOG_LEVEL", "INFO")
+SYRINX_LOG = environment.choice("SYRINX_LOG", ("console", "json"), "console")
+SYRINX_LOG_LEVEL = environment.choice(
+    "SYRINX_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO"
+)
+# Reverse proxies in front of us that add to X-Forwarded-For; 0 believes no such header.
+SYRINX_TRUSTED_PROXIES = environment.number("SYRINX_TRUSTED_PROXIES", 0)
 # The largest single file and the largest unpacked archive, in bytes.
 SYRINX_UPLOAD_BYTES = environment.number("SYRINX_UPLOAD_BYTES", 4 * 2**30)
 DEBUG = environment.flag("SYRINX_DEBUG", False)
@@ -45,7 +49,9 @@ ALLOWED_HOSTS = [
     *filter(None, SYRINX_ALLOWED_HOSTS.split(",")),
 ]
 CSRF_TRUSTED_ORIGINS = [SYRINX_PUBLIC_URL]
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+if _public.scheme == "https":
+    # TLS ends at a proxy. Elsewhere nobody may claim by a header that there was any.
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_HSTS_SECONDS = 31536000 if _public.scheme == "https" else 0
@@ -125,7 +131,11 @@ DATABASES = {
         "PASSWORD": unquote(_database.password or ""),
         # A pool in the process: 139 → 362 requests/s, measured on 2 cores.
         "CONN_MAX_AGE": 0,
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": 16, "timeout": 10}},
+        "OPTIONS": {
+            **dict(parse_qsl(_database.query)),  # such as sslmode
+            "connect_timeout": 5,
+            "pool": {"min_size": 1, "max_size": 16, "timeout": 10},
+        },
     }
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -142,6 +152,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 ACCOUNT_ADAPTER = "web.accounts.adapter.ClosedSignup"
+# Besides 10 failures a minute from one address: five in five minutes lock one name for a while.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/300s/key"}
+ALLAUTH_TRUSTED_PROXY_COUNT = SYRINX_TRUSTED_PROXIES
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
