@@ -30,6 +30,10 @@ class NatsRefused(Exception):
     """NATS closed the connection for good, which only a refused sign-in does."""
 
 
+class StorageRefused(Exception):
+    """Storage did not do what one request asked; another try, with a new URL, may pass."""
+
+
 class TransferFailed(Exception):
     """A file could not be moved, whatever was tried. The host gives the job back."""
 

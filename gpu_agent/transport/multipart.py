@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
-import httpx
-
+from gpu_agent.transport.errors import StorageRefused
+from gpu_agent.transport.http import Http, read_chunks
 from gpu_agent.transport.messages import UploadTicket
 
 PARALLEL_PARTS = 4
-
-ReadChunks = Callable[[Path, int, int], AsyncIterator[bytes]]
-
-
-class PartRefused(httpx.HTTPError):
-    """Storage did not take a part or the joining call; a new ticket may help."""
 
 
 class MultipartUpload:
@@ -29,20 +22,19 @@ class MultipartUpload:
     URLs of a ticket ran out.
     """
 
-    def __init__(self, http: httpx.AsyncClient, path: Path, read: ReadChunks) -> None:
+    def __init__(self, http: Http, path: Path) -> None:
         self._http = http
         self._path = path
-        self._read = read
         self._upload_id = ""
         self._etags: dict[int, str] = {}
         self.parts_done = 0
         """Counts up whenever a part was stored, whatever became of it later."""
 
     async def run(self, ticket: UploadTicket) -> None:
-        """Raises `httpx.HTTPError`."""
+        """Raises one of `http.FAILURES`."""
         size = os.stat(self._path).st_size
         if not ticket.part_urls or ticket.part_size * len(ticket.part_urls) < size:
-            raise PartRefused("the portal's upload ticket has no room for the file")
+            raise StorageRefused("the portal's upload ticket has no room for the file")
         upload_id = _upload_id(ticket.complete_url)
         if upload_id != self._upload_id or not upload_id:
             self._upload_id, self._etags = upload_id, {}
@@ -63,14 +55,11 @@ class MultipartUpload:
         start = index * ticket.part_size
         length = max(0, min(ticket.part_size, size - start))
         async with slots:
-            answer = await self._http.put(
-                ticket.part_urls[index],
-                content=self._read(self._path, start, length),
-                headers={"Content-Length": str(length)},
-            )
-        etag = answer.headers.get("ETag", "")
-        if answer.status_code != 200 or not etag:
-            raise PartRefused(f"storage answered {answer.status_code} to part {index + 1}")
+            body = read_chunks(self._path, start, length)
+            async with self._http.put(ticket.part_urls[index], body, length) as answer:
+                etag = answer.headers.get("ETag", "")
+        if answer.status != 200 or not etag:
+            raise StorageRefused(f"storage answered {answer.status} to part {index + 1}")
         self._etags[index] = etag
         self.parts_done += 1
 
@@ -80,14 +69,16 @@ class MultipartUpload:
             for index, etag in sorted(self._etags.items())
         )
         body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>"
-        answer = await self._http.post(
-            ticket.complete_url, content=body, headers={"Content-Type": "application/xml"}
-        )
+        headers = {"Content-Type": "application/xml"}
+        async with self._http.request(
+            "POST", ticket.complete_url, headers=headers, body=body.encode()
+        ) as answer:
+            said = await answer.text()
         # S3 sends 200 before it has joined the parts; a failure is told in the body.
-        if answer.status_code != 200 or "<Error" in answer.text:
+        if answer.status != 200 or "<Error" in said:
             # Another try under the same id would meet the same parts, or find them joined.
             self._upload_id = ""
-            raise PartRefused(f"storage answered {answer.status_code} to the end of the upload")
+            raise StorageRefused(f"storage answered {answer.status} to the end of the upload")
 
 
 def _upload_id(url: str) -> str:

@@ -9,20 +9,24 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-import httpx
 import structlog
 
 from gpu_agent.transport.backoff import Backoff
-from gpu_agent.transport.errors import SourceCorrupt, SourceMissing, TransferFailed
+from gpu_agent.transport.errors import (
+    SourceCorrupt,
+    SourceMissing,
+    StorageRefused,
+    TransferFailed,
+)
+from gpu_agent.transport.http import FAILURES, Http, read_chunks
 from gpu_agent.transport.messages import RemoteFile, UploadTicket
 from gpu_agent.transport.multipart import MultipartUpload
 
 log = structlog.get_logger(__name__)
 
-CHUNK = 1024 * 1024  # bytes
 PARALLEL = 16  # transfers at once in this process
 PATIENCE = 600.0  # seconds without progress until a transfer is given up
 REPEATS_OF_WRONG = 3  # times that a missing or corrupt source is asked for again
@@ -31,23 +35,14 @@ GetUrl = Callable[[], Awaitable[str]]
 GetTicket = Callable[[], Awaitable[UploadTicket]]
 
 
-class _Retry(Exception):
-    """This try failed; another one, with a new URL, may not."""
-
-
 class Transfers:
     def __init__(self, *, patience: float = PATIENCE, parallel: int = PARALLEL) -> None:
         self._patience = patience
         self._slots = asyncio.Semaphore(parallel)
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(30.0, pool=None),
-            limits=httpx.Limits(max_connections=2 * parallel, max_keepalive_connections=parallel),
-            # Storage on this machine is never behind the site's proxy.
-            mounts={"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None},
-        )
+        self._http = Http(2 * parallel)
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._http.close()
 
     async def download(self, file: RemoteFile, target: Path, get_url: GetUrl) -> None:
         """Fetch into `target`, which appears whole and with the right sha256 or not at all.
@@ -71,7 +66,7 @@ class Transfers:
                 wrong += 1
                 if wrong >= REPEATS_OF_WRONG:
                     raise
-            except (_Retry, httpx.HTTPError) as error:
+            except FAILURES as error:
                 if size_of(part) > size_before:
                     deadline = time.monotonic() + self._patience
                 _give_up_after(deadline, "download", file.name, error)
@@ -86,20 +81,21 @@ class Transfers:
         headers = {"Accept-Encoding": "identity"}
         if have:
             headers["Range"] = f"bytes={have}-"
-        async with self._http.stream("GET", url, headers=headers) as answer:
-            if answer.status_code == 416:
+        async with self._http.request("GET", url, headers=headers) as answer:
+            if answer.status == 416:
                 truncate(part)
-            if answer.status_code in (404, 410):
+            if answer.status in (404, 410):
                 raise SourceMissing(f"{file.name} is not in storage any more")
-            if answer.status_code not in (200, 206):
-                raise _Retry(f"storage answered {answer.status_code}")
-            with part.open("ab" if have and answer.status_code == 206 else "wb") as out:
-                async for chunk in answer.aiter_raw(CHUNK):
+            if answer.status not in (200, 206):
+                raise StorageRefused(f"storage answered {answer.status}")
+            with part.open("ab" if have and answer.status == 206 else "wb") as out:
+                # As it comes: chunks of a size would be lost when the connection is cut.
+                async for chunk in answer.content.iter_any():
                     out.write(chunk)
 
     async def upload(self, path: Path, name: str, get_ticket: GetTicket) -> None:
         """Put a file where tickets say. Raises `TransferFailed`, or `OSError` from reading it."""
-        backoff, joined = Backoff(0.2), MultipartUpload(self._http, path, read_chunks)
+        backoff, joined = Backoff(0.2), MultipartUpload(self._http, path)
         deadline = time.monotonic() + self._patience
         while True:
             parts_before = joined.parts_done
@@ -111,28 +107,18 @@ class Transfers:
                     else:
                         await joined.run(ticket)
                 return
-            except (_Retry, httpx.HTTPError) as error:
+            except FAILURES as error:
                 if joined.parts_done > parts_before:
                     deadline = time.monotonic() + self._patience
                 _give_up_after(deadline, "upload", name, error)
             await backoff.wait()
 
     async def _put(self, url: str, path: Path) -> None:
-        headers = {"Content-Length": str(size_of(path))}
-        answer = await self._http.put(url, content=read_chunks(path), headers=headers)
-        if answer.status_code not in (200, 201, 204):
-            raise _Retry(f"storage answered {answer.status_code}: {answer.text[:200]}")
-
-
-async def read_chunks(
-    path: Path, start: int = 0, length: int | None = None
-) -> AsyncIterator[bytes]:
-    with path.open("rb") as file:
-        file.seek(start)
-        left = size_of(path) - start if length is None else length
-        while left > 0 and (chunk := file.read(min(CHUNK, left))):
-            left -= len(chunk)
-            yield chunk
+        size = size_of(path)
+        async with self._http.put(url, read_chunks(path, 0, size), size) as answer:
+            if answer.status not in (200, 201, 204):
+                said = (await answer.text())[:200]
+                raise StorageRefused(f"storage answered {answer.status}: {said}")
 
 
 def size_of(path: Path) -> int:
@@ -155,7 +141,7 @@ def _check(path: Path, file: RemoteFile) -> None:
         path.touch()
     size = path.stat().st_size
     if file.size and size < file.size:
-        raise _Retry(f"{size} of {file.size} bytes came")
+        raise StorageRefused(f"{size} of {file.size} bytes came")
     if file.sha256 and sha256_of(path) != file.sha256:
         raise SourceCorrupt(f"{file.name} in storage differs from what the portal recorded")
 
