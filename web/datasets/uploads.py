@@ -35,6 +35,8 @@ from web.datasets.sniff import AUDIO_TYPES, HEAD_BYTES, Found, Refused, look_at
 METADATA_BYTES = 32 * MIB
 """Of one file of transcripts: it is read whole. 10,000 rows are about 2 MB."""
 BATCH_FILES = 64
+BATCH_BYTES = 64 * MIB
+"""About as much of an archive lies unpacked on disk at once."""
 SPOOL_BYTES = 256 * 1024
 """A member of an archive up to this size waits in memory, a larger one on disk."""
 PUTS_AT_ONCE = 4
@@ -156,7 +158,8 @@ class Intake:
             reason = f"Transcripts may have {METADATA_BYTES // MIB} MiB. Split the file."
             self._reject(name, Refused("too_large", reason))
             return False
-        if name in self._batch or len(self._batch) >= BATCH_FILES:
+        waiting = sum(arrival.size for arrival in self._batch.values())
+        if name in self._batch or len(self._batch) >= BATCH_FILES or waiting >= BATCH_BYTES:
             self.flush()
         dataset = self._dataset
         folder = f"uploads/{dataset.team_id}/{dataset.pk}/{uuid4()}"
