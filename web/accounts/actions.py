@@ -58,6 +58,8 @@ def ensure_team(name: str, actor: object = "system") -> Team:
     """The team of that name, made when there is none."""
     name = " ".join(name.split())
     team = Team(name=name)
+    if not name.isprintable():
+        raise Invalid("Team name: it contains control characters.", code="team")
     try:
         team.full_clean(validate_unique=False)
     except ValidationError as error:
