@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,7 +20,14 @@ READY_SECONDS = 180
 class Stack:
     """One `manage.py up`; start it as often as you like on the same folder."""
 
-    def __init__(self, data_dir: Path, *, agents: int = 1, run: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        agents: int = 1,
+        options: tuple[str, ...] = (),
+        run: list[str] | None = None,
+    ) -> None:
         """`run`: what starts `manage.py`, where not this interpreter as this user."""
         self.data_dir = data_dir
         self.log = data_dir.with_name(f"{data_dir.name}.log")
@@ -27,6 +35,7 @@ class Stack:
             *(run or [sys.executable]),
             *(str(ROOT / "manage.py"), "up", "--data", str(data_dir)),
             *("--port", "0", "--agents", str(agents)),
+            *options,
         ]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -100,7 +109,7 @@ class Stack:
         self.process.wait()
 
     def children(self) -> dict[str, int]:
-        """Process ids by the name in the log: `postgres`, `web`, `agent`, …"""
+        """Process ids by the name in the log: `postgres`, `web`, `agent`, of several `agent 1`, …"""
         task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return {name_of(int(pid)): int(pid) for pid in task.read_text().split()}
 
@@ -142,4 +151,13 @@ def name_of(pid: int) -> str:
         "relay_outbox": "relay",
         "gpu_agent": "agent",
     }
-    return next((name for mark, name in known.items() if mark in arguments), arguments)
+    name = next((name for mark, name in known.items() if mark in arguments), arguments)
+    return agent_name(pid) if name == "agent" else name
+
+
+def agent_name(pid: int) -> str:
+    environment = Path(f"/proc/{pid}/environ").read_text()
+    found = re.search(r"SYRINX_WORK_DIR=(.*?)/agents/(\d+)\0", environment)
+    assert found, "an agent without a folder to work in"
+    several = len(list((Path(found[1]) / "agents").iterdir())) > 1
+    return f"agent {found[2]}" if several else "agent"

