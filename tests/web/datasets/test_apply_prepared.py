@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from types import ModuleType
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -95,7 +96,7 @@ def test_a_clip_that_a_version_names_stays(dataset: Dataset, alpha: Team, s3: Mo
 def test_what_the_agent_garbles_is_rejected_with_a_reason(dataset: Dataset) -> None:
     fill(dataset, "a|One.\nb|Two.\nc|Three.\n", "a.wav", "b.wav", "c.wav")
     ids = {row["name"]: row["id"] for row in start(dataset)}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": str(uuid4()), "status": "ok", "clip": "x.wav"},
         {"id": None},
         {"id": ids["a"], "status": "ok", "seconds": 1, "clip": "unknown.wav", "phonemes": "x"},

@@ -11,6 +11,7 @@ import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -37,7 +38,7 @@ def unpack(
                 bad[member.name] = member.refused.code
                 continue
             try:
-                good[member.name] = b"".join(iter(lambda m=member: m.stream.read(4096), b""))
+                good[member.name] = b"".join(iter(partial(member.stream.read, 4096), b""))
             except BROKEN:
                 bad[member.name] = "damaged"
     except ArchiveRefused as refused:
