@@ -109,7 +109,7 @@ class Stack:
         self.process.wait()
 
     def children(self) -> dict[str, int]:
-        """Process ids by the name in the log: `postgres`, `web`, `agent`, of several `agent 1`, …"""
+        """Process ids by name: `postgres`, `web`, `agent`, or of several agents `agent 1`, …"""
         task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return {name_of(int(pid)): int(pid) for pid in task.read_text().split()}
 
