@@ -18,14 +18,14 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from web.core.problems import NotFound, Problem
 
 P = ParamSpec("P")
-View = Callable[Concatenate[Any, P], HttpResponse]
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
 def page(view: View[P]) -> View[P]:
     """For signed-in people; a `Problem` becomes a sentence on a page, or a message after a POST."""
 
     @functools.wraps(view)
-    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not request.user.is_authenticated:
             if is_fragment(request):
                 # Signed out in another tab: the whole page must go, not the fragment.
@@ -46,7 +46,7 @@ def administrators(view: View[P]) -> View[P]:
 
     @page
     @functools.wraps(view)
-    def wrapped(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not getattr(request.user, "is_staff", False):
             raise NotFound
         return view(request, *args, **kwargs)

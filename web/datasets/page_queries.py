@@ -22,8 +22,7 @@ from web.datasets.queries import NAMES, usable
 
 CHECKED = (UtteranceStatus.OK, UtteranceStatus.FIXED, UtteranceStatus.LOOK)
 IN_USE = Q(utterances__included=True, utterances__status__in=CHECKED)
-# Speech under this makes no voice worth hearing, whatever the preset.
-LEAST_SECONDS = 60
+TRY_OUT_SECONDS = 5 * 60
 # Below this a fine-tune keeps much of the base voice.
 ADVISED_SECONDS = 15 * 60
 FILTERS = {
@@ -40,6 +39,10 @@ def may_edit(user: User, team: Team | None) -> bool:
     if user.is_staff:
         return True
     return team is not None and team.memberships.filter(user=user, role__in=CAN_EDIT).exists()
+
+
+def duration_words(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"
 
 
 def language_name(code: str) -> str:
@@ -131,11 +134,9 @@ def next_step(dataset: Dataset, figures: Summary) -> NextStep:
         return NextStep(
             "check", "Have the recordings checked: it takes a moment, and says what to mend."
         )
-    if figures.seconds < LEAST_SECONDS:
+    if figures.clips == 0:
         return NextStep(
-            "upload",
-            f"Only {figures.seconds:.0f} seconds of speech can be used, and a voice needs at "
-            "least a minute. Add recordings, or take left-out ones back in.",
+            "upload", "No recording can be used. Add others, or take left-out ones back in."
         )
     return NextStep("train", "Nothing stands in the way of training.")
 
@@ -143,10 +144,16 @@ def next_step(dataset: Dataset, figures: Summary) -> NextStep:
 def advice(figures: Summary) -> list[str]:
     """What in the data may disappoint, though it doesn't block."""
     found = []
-    if LEAST_SECONDS <= figures.seconds < ADVISED_SECONDS:
+    if figures.clips and figures.seconds < TRY_OUT_SECONDS:
         found.append(
-            f"{figures.minutes:.0f} minutes of speech give a rough likeness. From 15 minutes on a "
-            "fine-tune sounds like the speaker; an hour is better."
+            f"{duration_words(figures.seconds)} of speech are enough to try everything out, and "
+            "the voice will mostly sound like the base voice. From 15 minutes on it sounds like "
+            "the speaker; an hour is better."
+        )
+    elif figures.clips and figures.seconds < ADVISED_SECONDS:
+        found.append(
+            f"{duration_words(figures.seconds)} of speech give a rough likeness. From 15 minutes "
+            "on a fine-tune sounds like the speaker; an hour is better."
         )
     if figures.looks:
         found.append(

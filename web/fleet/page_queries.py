@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from web.fleet.models import Agent
-from web.fleet.queries import alive, holding
+from web.fleet.queries import alive, has_gpu, holding, live_agents
+from web.jobs.hosts import Host
 from web.jobs.models import Job, JobState
 
 
@@ -61,3 +62,8 @@ def queue() -> list[Job]:
         .select_related("team", "created_by")
         .order_by("rank", "queued_at")
     )
+
+
+def hosts_for_jobs() -> list[Host]:
+    """Live hosts that take jobs, for the training form."""
+    return [Host(agent.name, has_gpu(agent)) for agent in live_agents().filter(draining=False)]

@@ -13,7 +13,7 @@ from web.accounts.models import Team, User
 from web.accounts.queries import gpu_seconds_used, memberships, visible
 from web.datasets.models import Dataset, DatasetState
 from web.datasets.page_queries import dataset_rows
-from web.jobs.models import ACTIVE, Job, JobKind, JobState, Sample, StageSpan
+from web.jobs.models import ACTIVE, Checkpoint, Job, JobKind, JobState, Sample, StageSpan
 from web.jobs.queries import jobs_in_use, place_in_queue
 from web.voices.models import BaseVoice, BaseVoiceState
 from web.voices.page_queries import sample_url, voice_rows
@@ -169,11 +169,9 @@ def trainable(user: User) -> QuerySet[Dataset]:
     return dataset_rows(user).filter(state=DatasetState.READY).order_by("-changed")
 
 
-def checkpoints(job: Job) -> list[Any]:
-    """Newest first; `best` marks the lowest validation loss."""
+def checkpoints(job: Job) -> list[tuple[Checkpoint, bool]]:
+    """Newest first; the second value marks the lowest validation loss."""
     rows = list(job.checkpoints.order_by("-step"))
     scored = [row for row in rows if row.scores.get("val_mel") is not None]
     best = min(scored, key=lambda row: row.scores["val_mel"], default=None)
-    for row in rows:
-        row.is_best = row is best
-    return rows
+    return [(row, row is best) for row in rows]

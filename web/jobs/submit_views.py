@@ -19,7 +19,7 @@ from web.core.problems import Invalid, NotFound
 from web.datasets.models import Dataset
 from web.datasets.page_queries import language_name
 from web.datasets.sample import load_sample
-from web.jobs import actions, page_queries
+from web.jobs import actions, hosts, page_queries
 from web.jobs.form_fields import FIELDS, filled, options_from
 from web.jobs.models import Checkpoint, Job, JobKind
 from web.jobs.presets import PRESETS, Preset
@@ -65,6 +65,7 @@ def training_new(request: HttpRequest) -> HttpResponse:
         "preset": preset,
         "forecast": forecast(dataset.team, dataset, preset, base),
         "fields": filled(FIELDS, preset.params),
+        **_place(preset),
     }
     template = "jobs/_forecast.html" if is_fragment(request) else "jobs/training_new.html"
     return render(request, template, context)
@@ -79,10 +80,27 @@ def _options(values: Any) -> Any:
 
 
 def _usual(bases: list[BaseVoice]) -> Preset:
-    """Fine-tuning on a GPU if there is one, else what a CPU can do."""
+    """Fine-tuning, unless nobody who is there has a GPU for it."""
     if not bases:
         return PRESETS["from-scratch"]
-    return PRESETS["fine-tune"]
+    there = hosts.alive()
+    only_cpus = there and not any(host.has_gpu for host in there)
+    return PRESETS["cpu" if only_cpus else "fine-tune"]
+
+
+def _place(preset: Preset) -> dict[str, Any]:
+    """Where it would run: `hosts` that suit, and `host_warning` where none does."""
+    there = hosts.alive()
+    suited = [host for host in there if host.has_gpu or not preset.prefers_gpu]
+    warning = ""
+    if not there:
+        warning = "No host is connected at the moment: the training waits until one is."
+    elif not suited:
+        warning = (
+            "No host with a GPU is connected. On a CPU a step takes many seconds, so this would "
+            "take days or weeks; On the CPU is made for that."
+        )
+    return {"hosts": suited, "host_warning": warning}
 
 
 def _chosen(bases: list[BaseVoice], wanted: str | None, dataset: Dataset) -> BaseVoice | None:
