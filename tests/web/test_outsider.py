@@ -31,7 +31,7 @@ from web.voices.models import BaseVoice, Voice, VoiceFile
 PARAMETER = re.compile(r"[{<](?:\w+:)?(\w+)[}>]")
 # Sign-in and administration are other people's code, with tests of their own.
 NOT_OURS = ("accounts/", "admin/", "api/")
-OPEN = {"/healthz", "/readyz", "/metrics"}
+OPEN = {"/favicon.ico", "/healthz", "/readyz", "/metrics"}
 # Bodies that are right but for whose they name, so that nothing but the object is refused.
 BODIES: dict[str, dict[str, Any]] = {
     "PATCH /api/v1/datasets/{dataset_id}": {"name": "Mine now"},

@@ -1,6 +1,8 @@
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from web.config import health
 from web.config.api import api
@@ -11,6 +13,8 @@ admin.autodiscover()
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
+    # Browsers ask for it where a page of Django's or ninja's names no icon.
+    path("favicon.ico", RedirectView.as_view(url=static("img/icon.svg"), permanent=True)),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics),
