@@ -50,8 +50,13 @@ class Context(Protocol):
     """Shared by all jobs of this host, content-addressed, may vanish."""
     device: str
     """`cpu` or `cuda:0`."""
-    inputs: Mapping[str, InputFile]
-    resume: Mapping[str, InputFile]
+
+    @property
+    def inputs(self) -> Mapping[str, InputFile]: ...
+
+    @property
+    def resume(self) -> Mapping[str, InputFile]: ...
+
     resume_step: int
 
     def stage(self, name: str) -> None:

@@ -38,8 +38,9 @@ class FolderContext:
         self.checkpoints: list[tuple[int, Path, dict[str, float]]] = []
         self.fetched: list[str] = []
         self.wishes: dict[int, Wish] = {}
-        """By the step after which it is made; 0 for at once."""
-        self._step = 0
+        """By the look at which it is made, counted from the training's beginning: the second look
+        is after its first step. 0 for at once."""
+        self._looks = 0
 
     def stage(self, name: str) -> None:
         self.stages.append(name)
@@ -85,12 +86,11 @@ class FolderContext:
         self.checkpoints.append((step, self.store / "checkpoint" / path.name, dict(scores)))
 
     def wish(self) -> Wish | None:
-        """`wishes[n]` is made at the n-th look during the training, `wishes[0]` at once."""
         if self.wishes.get(0) == "release":
             return "release"
-        if "train" in self.stages or not self.stages:
-            self._step += 1
-            return self.wishes.pop(self._step, None)
+        if "train" in self.stages:
+            self._looks += 1
+            return self.wishes.pop(self._looks, None)
         return self.wishes.pop(0, None)
 
 
