@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,9 @@ from tests.gpu_agent.nats_server import NatsServer
 from tests.gpu_agent.object_store import ObjectStore
 
 REPOSITORY = Path(__file__).parents[2]
-RUN_AGENT = Path(__file__).with_name("run_agent.py")
+# The agent with a child of the tests' own in the pipeline's place, and the agent itself.
+WITH_TEST_CHILD = (str(Path(__file__).with_name("run_agent.py")),)
+AS_IT_IS = ("-m", "gpu_agent")
 
 
 @pytest.fixture
@@ -44,12 +46,14 @@ def bell(tmp_path: Path) -> Iterator[NatsServer]:
 
 
 class AgentProcess:
-    def __init__(self, folder: Path, log: Path, environment: dict[str, str]) -> None:
+    def __init__(
+        self, program: Sequence[str], folder: Path, log: Path, environment: dict[str, str]
+    ) -> None:
         self.folder = folder
         self._log = log
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, str(RUN_AGENT)],
+                [sys.executable, *program],
                 env=environment,
                 stderr=out,
                 stdout=out,
@@ -83,7 +87,9 @@ def start_agent(portal: FakePortal, bell: NatsServer, tmp_path: Path) -> Iterato
     """Starts an agent and waits until it listens; settings may be given by name."""
     agents: list[AgentProcess] = []
 
-    def start(*, ready: bool = True, **settings: str) -> AgentProcess:
+    def start(
+        *, ready: bool = True, program: Sequence[str] = WITH_TEST_CHILD, **settings: str
+    ) -> AgentProcess:
         number = len(agents)
         environment = {
             "PATH": os.environ["PATH"],
@@ -95,7 +101,7 @@ def start_agent(portal: FakePortal, bell: NatsServer, tmp_path: Path) -> Iterato
             "SYRINX_DEVICES": "cpu",
         } | settings
         folder = Path(environment["SYRINX_WORK_DIR"])
-        agent = AgentProcess(folder, tmp_path / f"agent-{number}.log", environment)
+        agent = AgentProcess(program, folder, tmp_path / f"agent-{number}.log", environment)
         agents.append(agent)
         if ready:
             agent.wait_ready()
