@@ -16,7 +16,7 @@ from scripts.check_chart import CHART, ROOT, render
 pytestmark = pytest.mark.slow
 
 SECRETS = {
-    "secret-key": "secret",
+    "secret-key": "p" + "0123456789abcdef" * 3,
     "database-url": "postgres://syrinx:secret@db.example.org:5432/syrinx",
     "nats-url": "nats://portal:secret@nats.example.org:4222",
     "nats-creds": "-----BEGIN NATS USER JWT-----",

@@ -27,7 +27,7 @@
 # Prometheus calls a pod by its address.
 - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
 - {name: SYRINX_ALLOWED_HOSTS, value: {{ concat (list "$(POD_IP)" (printf "%s-web" (include "syrinx.fullname" .ctx))) .ctx.Values.portal.allowedHosts | join "," | quote }}}
-- {name: FORWARDED_ALLOW_IPS, value: {{ .ctx.Values.web.forwardedAllowIps | quote }}}
+- {name: SYRINX_TRUSTED_PROXIES, value: {{ .ctx.Values.web.trustedProxies | quote }}}
 {{- end }}
 {{- if eq .component "grpc" }}
 - {name: SYRINX_GRPC_LISTEN, value: {{ printf "0.0.0.0:%v" .ctx.Values.grpc.port | quote }}}
