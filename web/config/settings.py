@@ -25,6 +25,7 @@ SYRINX_S3_PUBLIC_ENDPOINT = environment.url("SYRINX_S3_PUBLIC_ENDPOINT", ("http"
 SYRINX_S3_ACCESS_KEY = environment.text("SYRINX_S3_ACCESS_KEY")
 SYRINX_S3_SECRET_KEY = environment.text("SYRINX_S3_SECRET_KEY")
 SYRINX_S3_BUCKET = environment.text("SYRINX_S3_BUCKET", "syrinx")
+SYRINX_S3_REGION = environment.text("SYRINX_S3_REGION", "us-east-1")
 SYRINX_GRPC_LISTEN = environment.text("SYRINX_GRPC_LISTEN", "127.0.0.1:50051")
 SYRINX_GRPC_TLS_CERT = environment.text("SYRINX_GRPC_TLS_CERT", "")
 SYRINX_GRPC_TLS_KEY = environment.text("SYRINX_GRPC_TLS_KEY", "")

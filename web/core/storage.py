@@ -22,7 +22,6 @@ from minio.error import S3Error
 PRESIGNED_LIFETIME = timedelta(minutes=15)
 CHUNK_BYTES = 1 << 20
 MULTIPART_BYTES = 64 * 2**20
-REGION = "us-east-1"
 
 
 @cache
@@ -54,7 +53,7 @@ def _client(endpoint: str, http: urllib3.PoolManager | None = None) -> Minio:
         secret_key=settings.SYRINX_S3_SECRET_KEY,
         secure=parts.scheme == "https",
         # Named, so that the SDK signs without asking the server for it.
-        region=REGION,
+        region=settings.SYRINX_S3_REGION,
         http_client=http,
     )
 

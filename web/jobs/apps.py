@@ -7,7 +7,7 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         from web.datasets.signals import dataset_deleting
-        from web.jobs.actions import forget_imports, forget_jobs
+        from web.jobs.deletion import forget_imports, forget_jobs
         from web.voices.signals import base_voice_deleting
 
         dataset_deleting.connect(forget_jobs)

@@ -12,8 +12,8 @@ from web.accounts.actions import in_words, reserve_storage
 from web.accounts.models import Team, User
 from web.core import storage
 from web.core.problems import Invalid, TooLarge
-from web.jobs.actions import submit_import_base
 from web.jobs.models import Job, JobInput
+from web.jobs.submission import submit_import_base
 
 # Django's own class takes no type argument at run time.
 Upload: TypeAlias = "File[bytes]"

@@ -37,9 +37,10 @@ class Seen:
     @classmethod
     def parse(cls, text: str | None) -> Seen:
         try:
-            return cls(*(int(part) for part in (text or "").split(".")))
-        except (ValueError, TypeError):
+            step, log, sample, checkpoint = map(int, (text or "").split("."))
+        except ValueError:
             return cls()
+        return cls(step, log, sample, checkpoint)
 
     def __str__(self) -> str:
         return f"{self.step}.{self.log}.{self.sample}.{self.checkpoint}"

@@ -24,6 +24,7 @@ from web.jobs.form_fields import FIELDS, filled, options_from
 from web.jobs.models import Checkpoint, Job, JobKind
 from web.jobs.presets import PRESETS, Preset
 from web.jobs.queries import forecast
+from web.jobs.submission import default_base
 from web.voices.models import BaseVoice
 
 
@@ -109,7 +110,7 @@ def _chosen(bases: list[BaseVoice], wanted: str | None, dataset: Dataset) -> Bas
             return base
     if not bases:
         return None
-    return actions.default_base(dataset.team, dataset.language)
+    return default_base(dataset.team, dataset.language)
 
 
 @page

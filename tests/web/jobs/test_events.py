@@ -39,8 +39,8 @@ def holder(job: Job) -> Holder:
 
 async def events(user: User, path: str, **headers: str) -> AsyncIterator[Event]:
     _, token = await sync_to_async(create_token)(user, "events")
-    client = AsyncClient(headers={"Authorization": f"Bearer {token}", **headers})
-    response = await client.get(path)
+    sent = {"Authorization": f"Bearer {token}", **headers}
+    response = await AsyncClient().get(path, headers=sent)
     assert response.status_code == 200
     assert response["Content-Type"] == "text/event-stream"
     async for block in response.streaming_content:  # type: ignore[attr-defined]

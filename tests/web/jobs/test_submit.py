@@ -13,9 +13,9 @@ from web.accounts.models import Team, User
 from web.core import storage
 from web.core.models import OutboxMessage
 from web.core.problems import Conflict, Forbidden, Invalid, QuotaExceeded
-from web.jobs.actions import submit_train, voice_slug
 from web.jobs.models import Job, JobState
 from web.jobs.params import TrainOptions
+from web.jobs.submission import submit_train, voice_slug
 
 pytestmark = pytest.mark.django_db
 

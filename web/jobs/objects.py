@@ -1,0 +1,84 @@
+"""Objects of a job: what its holder may download, and what it has uploaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from web.core import storage
+from web.core.problems import Invalid
+from web.jobs.fencing import Fenced, Holder, held, writing
+from web.jobs.models import Checkpoint, Job, JobInput, JobObject
+
+RESUME_NAME = "resume.ckpt"
+NAME = re.compile(r"^[\w][\w .+\-]*(/[\w][\w .+\-]*)*$")
+
+
+@dataclass(frozen=True)
+class ManifestEntry:
+    name: str
+    role: str
+    sha256: str
+    size: int
+    key: str = ""
+
+
+def newest_checkpoint(job: Job) -> Checkpoint | None:
+    """What a new attempt goes on from."""
+    return job.checkpoints.order_by("-step").first() or job.resume_checkpoint
+
+
+def input_keys(holder: Holder, names: Sequence[str]) -> dict[str, str]:
+    """Object keys of a held job's inputs by name. Raises `Fenced`, or `Invalid` for others."""
+    job = held(holder).select_related("resume_checkpoint").first()
+    if job is None:
+        raise Fenced
+    found = dict(JobInput.objects.filter(job=job, name__in=names).values_list("name", "key"))
+    checkpoint = newest_checkpoint(job) if RESUME_NAME in names else None
+    if checkpoint is not None:
+        found[RESUME_NAME] = checkpoint.key
+    unknown = set(names) - set(found)
+    if unknown:
+        raise Invalid(f"The job has no input {sorted(unknown)[0]!r}.", code="input")
+    return {name: found[name] for name in names}
+
+
+def create_objects(holder: Holder, files: Sequence[tuple[str, int, str]]) -> list[JobObject]:
+    """Note (name, size, sha256) of what the attempt is about to upload, and give each its key."""
+    made = []
+    with writing(holder):
+        for name, size, sha256 in files:
+            if not NAME.match(name) or ".." in name or len(name) > 300:
+                raise Invalid(f"{name!r} can't be the name of an object.", code="name")
+            if not re.fullmatch(r"[0-9a-f]{64}", sha256) or size < 0:
+                raise Invalid(f"{name}: size or sha256 is wrong.", code="sha256")
+            key = f"jobs/{holder.job_id}/{holder.attempt}/{sha256}/{name}"
+            row, _ = JobObject.objects.get_or_create(
+                key=key,
+                defaults={
+                    "job_id": holder.job_id,
+                    "attempt": holder.attempt,
+                    "name": name,
+                    "sha256": sha256,
+                    "size": size,
+                },
+            )
+            made.append(row)
+    return made
+
+
+def stored_entry(holder: Holder, entry: ManifestEntry) -> ManifestEntry:
+    """The entry with its key, once the object is known to lie in storage in full."""
+    row = JobObject.objects.filter(
+        job_id=holder.job_id, attempt=holder.attempt, name=entry.name, sha256=entry.sha256
+    ).first()
+    if row is None:
+        raise Invalid(f"{entry.name} was never announced by this attempt.", code="manifest")
+    found = storage.size(row.key)
+    if found != row.size:
+        raise Invalid(
+            f"{entry.name} has {found} bytes in storage and should have {row.size}.",
+            code="incomplete",
+        )
+    return ManifestEntry(row.name, entry.role, row.sha256, row.size, row.key)
