@@ -29,3 +29,5 @@ urlpatterns = [
     path("", include("web.jobs.urls")),
     path("", include("web.fleet.urls")),
 ]
+
+handler500 = "web.core.pages.server_error"

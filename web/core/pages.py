@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec
 from urllib.parse import urlsplit
 
+import structlog
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from web.core.problems import NotFound, Problem
@@ -83,3 +85,9 @@ def is_fragment(request: HttpRequest) -> bool:
 
 def paged(request: HttpRequest, rows: QuerySet[Any], size: int = 50) -> Page[Any]:
     return Paginator(rows, size).get_page(request.GET.get("page"))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """`handler500`: with the reference under which the log has the rest."""
+    reference = structlog.contextvars.get_contextvars().get("request_id", "")
+    return HttpResponse(render_to_string("500.html", {"reference": reference}), status=500)
