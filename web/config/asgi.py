@@ -1,6 +1,7 @@
 """The portal as an ASGI application."""
 
 import os
+import threading
 
 import structlog
 from django.conf import settings
@@ -25,5 +26,6 @@ def say_what_is_missing() -> None:
             log.error(f"{name} does not answer; the portal waits for it", error=str(error).strip())
 
 
-say_what_is_missing()
+# Beside the start, which a hanging part must not hold up.
+threading.Thread(target=say_what_is_missing, name="first look", daemon=True).start()
 application = BodyLimit(django, settings.SYRINX_UPLOAD_BYTES + FORM_BYTES)
