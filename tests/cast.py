@@ -1,4 +1,4 @@
-"""Fixtures, the cast: Alice owns Alpha, Bob edits and Victor looks there; Charlie is an outsider."""
+"""The cast: Alice owns Alpha, Bob edits and Victor looks there; Charlie is an outsider."""
 
 from __future__ import annotations
 

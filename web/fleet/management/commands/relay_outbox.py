@@ -12,7 +12,7 @@ import structlog
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections, connection
 
-from web.core import outbox
+from web.core import idempotency, outbox
 from web.core.bus import NoAnswer, bus
 from web.jobs.agent_actions import reap_expired_leases, ring_again
 from web.jobs.queue import CONSUMER_CONFIG, STREAM_CONFIG
@@ -32,6 +32,7 @@ class Command(BaseCommand):
             ("reap", 5.0, reap_expired_leases),
             ("reconcile", 5.0, reconcile),
             ("tidy", 3600.0, outbox.forget_published),
+            ("forget answers", 3600.0, idempotency.prune),
         ]
         threads = [
             threading.Thread(target=repeat, args=(stop, *loop), name=loop[0]) for loop in loops
