@@ -12,6 +12,7 @@ import structlog
 
 from gpu_agent.runtime.blobs import Blobs
 from gpu_agent.runtime.devices import Slot, find_slots
+from gpu_agent.runtime.intake import Intake
 from gpu_agent.runtime.job_runner import PIPELINE, Host
 from gpu_agent.runtime.lease import Leases
 from gpu_agent.runtime.shutdown import Shutdown
@@ -54,7 +55,7 @@ class Agent:
         self._speech_command = speech_command
         self._leases = Leases()
         self._shutdown = Shutdown()
-        self._draining = False
+        self._intake = Intake()
         self._workers: list[Worker] = []
 
     async def run(self) -> int:
@@ -104,7 +105,7 @@ class Agent:
                 self._leases,
                 slot,
                 Doorbell(self._nats, registration),
-                is_draining=lambda: self._draining,
+                self._intake,
             )
             for slot in slots
         ]
@@ -123,7 +124,7 @@ class Agent:
     async def _shut_down(self) -> None:
         """Returns when this process may end: `race` then cancels what is left."""
         await self._shutdown.asked.wait()
-        self._draining = True
+        self._intake.shut_down()
         self._session.beat_soon()
         for holder in self._leases.holders:
             holder.release()
@@ -142,16 +143,14 @@ class Agent:
             await worker.idle()
 
     def _beat(self) -> Beat:
-        return Beat(self._leases.keys, self._draining, self._telemetry.latest)
+        return Beat(self._leases.keys, not self._intake.is_open, self._telemetry.latest)
 
     def _on_command(self, command: Command, key: JobKey | None) -> None:
         if command is Command.HEARTBEAT_OK:
             self._leases.answered()
+            self._intake.answered()
         elif command is Command.DRAIN:
-            if not self._draining:
-                log.info("the portal asks this agent to take no further job")
-            self._draining = True
-            self._session.beat_soon()
+            self._intake.drain()
         elif key is not None:
             self._leases.command(command, key)
 

@@ -33,7 +33,6 @@ class JobCalls:
         self._files = files
         self._session = session
         self._outbox = session.outbox
-        self._stage = ""
         self._manifest: list[StoredObject] = []
         self._running: set[asyncio.Task[None]] = set()
         self._fetching: set[asyncio.Task[Message]] = set()
@@ -95,14 +94,8 @@ class JobCalls:
     # ---- news -------------------------------------------------------------------
 
     def _on_stage(self, message: Message) -> None:
-        self._end_stage()
-        self._stage = message["name"]
-        self._outbox.stage(self._key, self._stage)
-
-    def _end_stage(self) -> None:
-        if self._stage:
-            self._outbox.stage(self._key, self._stage, ended=True)
-            self._stage = ""
+        """Only beginnings are told: a stage ends where the next begins, or with the job."""
+        self._outbox.stage(self._key, message["name"])
 
     def _on_progress(self, message: Message) -> None:
         self._outbox.progress(self._key, message["fraction"], message["eta"], message["note"])
@@ -113,7 +106,6 @@ class JobCalls:
     def _on_result(self, message: Message) -> None:
         kind = message["outcome"]
         if kind == "succeeded":
-            self._end_stage()
             self.end(
                 Ending(
                     Outcome.SUCCEEDED,

@@ -30,7 +30,7 @@ from gpu_agent.runtime.environment import child_environment
 from gpu_agent.runtime.job_calls import JobCalls
 from gpu_agent.runtime.job_files import JobFiles
 from gpu_agent.runtime.workspace import Workspace
-from gpu_agent.transport.errors import Fenced
+from gpu_agent.transport.errors import Fenced, PortalRefused
 from gpu_agent.transport.messages import ClaimedJob, Ending, Outcome
 from gpu_agent.transport.portal import Portal
 from gpu_agent.transport.session import Session
@@ -181,7 +181,12 @@ class JobRunner:
             self._calls.log(level, ending.error_message)
         if not await self._host.session.flush(self._job.key, FLUSH_SECONDS):
             self._log.warning("the portal did not acknowledge all news of the job")
-        await self._host.portal.finish(self._job.key, ending)
+        try:
+            await self._host.portal.finish(self._job.key, ending)
+        except PortalRefused as error:
+            self._log.error("the portal refused the job's end", error=str(error))
+            ending = outcome.of_error(error)
+            await self._host.portal.finish(self._job.key, ending)
         return ending
 
     def _write_job(self) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import structlog
 
 from gpu_agent.runtime.devices import Slot
+from gpu_agent.runtime.intake import Intake
 from gpu_agent.runtime.job_runner import Host, JobRunner
 from gpu_agent.runtime.lease import Leases
-from gpu_agent.transport.errors import PortalRefused, PortalUnavailable
+from gpu_agent.transport.errors import PortalRefused, PortalUnavailable, TokenRefused
 from gpu_agent.transport.jetstream import Doorbell, Ring
 from gpu_agent.transport.messages import ClaimAnswer, ClaimedJob, Outcome
 
@@ -30,14 +30,13 @@ class Worker:
         leases: Leases,
         slot: Slot,
         doorbell: Doorbell,
-        *,
-        is_draining: Callable[[], bool],
+        intake: Intake,
     ) -> None:
         self._host = host
         self._leases = leases
         self._slot = slot
         self._doorbell = doorbell
-        self._is_draining = is_draining
+        self._intake = intake
         self._busy = asyncio.Lock()
 
     async def idle(self) -> None:
@@ -48,13 +47,14 @@ class Worker:
     async def run(self) -> None:
         """Until cancelled. Raises `TokenRefused`."""
         async for ring in self._doorbell.rings():
-            if self._is_draining():
-                await ring.later(0)
-                await asyncio.Event().wait()  # listens no more, until cancelled
-            async with self._busy:
-                outcome = await self.answer(ring)
-            if outcome is Outcome.RELEASED and not self._is_draining():
-                await asyncio.sleep(REST_SECONDS)
+            if self._intake.is_open:
+                async with self._busy:
+                    outcome = await self.answer(ring)
+                if outcome is Outcome.RELEASED and self._intake.is_open:
+                    await asyncio.sleep(REST_SECONDS)
+            else:
+                await ring.later(WAIT_SECONDS)
+            await self._intake.wait_open()  # nothing is fetched meanwhile
 
     async def answer(self, ring: Ring) -> Outcome | None:
         """Claim what rang, and run it to its end when the portal gives it."""
@@ -81,9 +81,15 @@ class Worker:
         try:
             await self._leases.hold(job.key, runner)
             self._host.session.beat_soon()
-            if self._is_draining():
+            if not self._intake.is_open:
                 runner.release()
             return await runner.run()
+        except TokenRefused:
+            raise
+        except Exception:
+            # The lease runs out and the job goes to another host; this one stays of use.
+            log.exception("a job ended by a fault of the agent", job=str(job.key))
+            return Outcome.RELEASED
         finally:
             self._leases.drop(job.key)
             self._host.session.beat_soon()

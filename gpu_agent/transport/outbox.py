@@ -46,8 +46,9 @@ class Outbox:
 
     # ---- in ---------------------------------------------------------------
 
-    def stage(self, key: JobKey, name: str, *, ended: bool = False) -> None:
-        self._acked(key, stage=pb.Stage(name=name, ended=ended))
+    def stage(self, key: JobKey, name: str) -> None:
+        """A stage begins."""
+        self._acked(key, stage=pb.Stage(name=name))
 
     def progress(self, key: JobKey, fraction: float, eta: float | None, note: str) -> None:
         job = self._job(key)

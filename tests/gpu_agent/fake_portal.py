@@ -50,6 +50,8 @@ class FakeJob:
     checkpoints: list[pb.Checkpoint] = field(default_factory=list)
     finishes: list[pb.FinishRequest] = field(default_factory=list)
     beats: int = 0
+    refusal: str = ""
+    """Why a successful end is not accepted."""
 
     @property
     def ending(self) -> pb.FinishRequest:
@@ -65,6 +67,7 @@ class FakePortal(pb_grpc.AgentServiceServicer):
         self.heartbeats: list[pb.Heartbeat] = []
         self.acks_withheld = 0
         """So many messages are taken and not acknowledged."""
+        self.draining = False
         self.part_size = 0
         """Above zero, uploads go in parts of so many bytes."""
         self.port = 0
@@ -203,6 +206,8 @@ class FakePortal(pb_grpc.AgentServiceServicer):
                     answers.append(pb.SessionDown(command=pb.SessionDown.FENCED, job=ref))
                 else:
                     job.beats += 1
+            if self.draining:
+                answers.insert(0, pb.SessionDown(command=pb.SessionDown.DRAIN))
             return answers
         job = self._held(message.job)
         if job is None:
@@ -218,7 +223,7 @@ class FakePortal(pb_grpc.AgentServiceServicer):
     def _record(self, job: FakeJob, message: pb.SessionUp) -> None:
         kind = message.WhichOneof("body")
         if kind == "stage":
-            job.stages.append(("-" if message.stage.ended else "+") + message.stage.name)
+            job.stages.append(message.stage.name)
         elif kind == "progress":
             job.progress.append(message.progress.fraction)
         elif kind == "metrics":
@@ -275,6 +280,8 @@ class FakePortal(pb_grpc.AgentServiceServicer):
         job = self._held(request.job)
         if job is None:
             return pb.FinishResponse(fenced=True)
+        if job.refusal and request.outcome == pb.FinishRequest.SUCCEEDED:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, job.refusal)
         job.finishes.append(request)
         job.state = {
             pb.FinishRequest.SUCCEEDED: "succeeded",

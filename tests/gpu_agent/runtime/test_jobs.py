@@ -30,7 +30,7 @@ def test_it_brings_inputs_and_stores_outputs(
     assert job.ending.outcome == pb.FinishRequest.SUCCEEDED
     assert job.ending.result.import_base.parameters_found == 4
     assert job.ending.result.import_base.licence == "CC0"
-    assert job.stages == ["+fetch", "-fetch", "+publish", "-publish"]
+    assert job.stages == ["fetch", "publish"]
     bodies = {stored.name: stored for stored in job.ending.manifest}
     assert set(bodies) == {"1.wav", "2.wav", "empty", "resume.ckpt"}
     one = bodies["1.wav"]
@@ -124,14 +124,33 @@ def test_inputs_that_another_job_brought_are_not_fetched_again(
     assert store.requests["GET"] == 1
 
 
-def test_drained_by_the_portal_it_takes_no_further_job(
+def test_while_the_portal_drains_it_it_takes_no_job(
     portal: FakePortal, bell: NatsServer, start_agent: StartAgent
 ) -> None:
+    portal.draining = True
     start_agent()
-    portal.send(pb.SessionDown.DRAIN)
     assert_eventually(lambda: portal.heartbeats[-1].draining)
     job = portal.add("job-1", "failing")
     bell.ring("job-1")
-    start_agent()
+    beats = len(portal.heartbeats)
+    assert_eventually(lambda: len(portal.heartbeats) > beats + 3)
+    assert job.claims == 0
+    portal.draining = False
     assert_eventually(lambda: done(job))
-    assert job.claims == 1
+
+
+def test_a_result_that_the_portal_refuses_fails_the_job(
+    portal: FakePortal, bell: NatsServer, start_agent: StartAgent
+) -> None:
+    job = portal.add("job-1", "obedient", refusal="The bundle is not a bundle.")
+    agent = start_agent()
+    bell.ring("job-1")
+    assert_eventually(lambda: job.stages)
+    portal.send(pb.SessionDown.FINISH_NOW, job)
+    assert_eventually(lambda: done(job))
+    assert (job.ending.outcome, job.ending.error_code) == (
+        pb.FinishRequest.FAILED,
+        "portal_refused",
+    )
+    assert "The bundle is not a bundle." in job.ending.error_message
+    assert agent.process.poll() is None
