@@ -28,7 +28,7 @@ from web.core.embedded.supervisor import Stopped, Supervisor
 EXIT_CANNOT_START = 2
 LOOPBACK = "127.0.0.1"
 DISK_CHECK_SECONDS = 60
-TROUBLE = re.compile(r"(?i)warning|error")  # of commands whose success is no news
+TROUBLE = re.compile(r"(?i)\b(warning|error)\b")  # of commands whose success is no news
 # Decided here: what the caller's shell says about these is not for this stack.
 DECIDED = (
     *("SECRET_KEY", "PUBLIC_URL", "DATABASE_URL", "NATS_URL", "NATS_CREDS", "S3_ENDPOINT"),
@@ -125,6 +125,7 @@ class Stack:
                 "SYRINX_ALLOWED_HOSTS": allowed_hosts(options.host),
                 **self.servers.settings(),
                 "SYRINX_GRPC_LISTEN": f"{LOOPBACK}:{grpc_port}",
+                "SYRINX_AGENT_NATS_URL": self.servers.nats.agent_url,
             },
             host=options.host,
             port=port,
