@@ -27,6 +27,10 @@ SYRINX_S3_SECRET_KEY = environment.text("SYRINX_S3_SECRET_KEY")
 SYRINX_S3_BUCKET = environment.text("SYRINX_S3_BUCKET", "syrinx")
 SYRINX_S3_REGION = environment.text("SYRINX_S3_REGION", "us-east-1")
 SYRINX_GRPC_LISTEN = environment.text("SYRINX_GRPC_LISTEN", "127.0.0.1:50051")
+# What the Fleet page tells new hosts: where they reach the agents' door, and NATS as
+# `nats://USER:PASSWORD@HOST:PORT` with the agents' own rights.
+SYRINX_AGENT_GRPC_TARGET = environment.text("SYRINX_AGENT_GRPC_TARGET", SYRINX_GRPC_LISTEN)
+SYRINX_AGENT_NATS_URL = environment.text("SYRINX_AGENT_NATS_URL", "")
 SYRINX_GRPC_TLS_CERT = environment.text("SYRINX_GRPC_TLS_CERT", "")
 SYRINX_GRPC_TLS_KEY = environment.text("SYRINX_GRPC_TLS_KEY", "")
 SYRINX_ALLOWED_HOSTS = environment.text("SYRINX_ALLOWED_HOSTS", "")

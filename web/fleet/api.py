@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
 from pydantic import Field
 
@@ -56,8 +56,9 @@ def list_agents(request: HttpRequest, limit: Limit = 50, offset: Offset = 0) -> 
 
 
 @router.post("/agents", response={201: AgentMade})
-def create_agent(request: HttpRequest, payload: AgentIn) -> Any:
+def create_agent(request: HttpRequest, response: HttpResponse, payload: AgentIn) -> Any:
     """Add a host; the answer holds its token, once."""
+    response["Cache-Control"] = "no-store"
     agent, token = actions.create_agent(_administrator(request), payload.name)
     return Status(201, {"id": agent.pk, "name": agent.name, "token": token})
 

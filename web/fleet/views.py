@@ -43,8 +43,8 @@ def _with_token(request: HttpRequest, agent: Agent, token: str) -> HttpResponse:
         **_context(),
         "agent": agent,
         "token": token,
-        "grpc": settings.SYRINX_GRPC_LISTEN,
-        "nats": settings.SYRINX_NATS_URL.rpartition("@")[2].removeprefix("nats://"),
+        "grpc": settings.SYRINX_AGENT_GRPC_TARGET,
+        "nats": settings.SYRINX_AGENT_NATS_URL,
     }
     response = render(request, "fleet/token.html", context)
     response["Cache-Control"] = "no-store"

@@ -27,6 +27,7 @@
 # Prometheus calls a pod by its address.
 - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
 - {name: SYRINX_ALLOWED_HOSTS, value: {{ concat (list "$(POD_IP)" (printf "%s-web" (include "syrinx.fullname" .ctx))) .ctx.Values.portal.allowedHosts | join "," | quote }}}
+- {name: SYRINX_AGENT_GRPC_TARGET, value: {{ printf "%s%s:%v" (ternary "grpcs://" "" (ne .ctx.Values.grpc.tls.source "off")) (include "syrinx.dns" (dict "ctx" .ctx "component" "grpc")) .ctx.Values.grpc.port | quote }}}
 - {name: SYRINX_TRUSTED_PROXIES, value: {{ .ctx.Values.web.trustedProxies | quote }}}
 {{- end }}
 {{- if eq .component "grpc" }}
