@@ -27,7 +27,7 @@ from web.fleet.models import Agent
 from web.fleet.queries import agent_of
 from web.jobs import agent_actions as jobs
 from web.jobs.agent_actions import Fenced, Holder, ManifestEntry
-from web.jobs.models import Job, JobInput
+from web.jobs.models import Job, JobInput, JobObject
 from web.jobs.queue import CONSUMER, STREAM
 
 T = TypeVar("T")
@@ -149,9 +149,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
         def sign() -> pb.CreateUploadsResponse:
             files = [(file.name, file.size, file.sha256) for file in request.files]
             rows = jobs.create_objects(_holder(request.job, agent), files)
-            return pb.CreateUploadsResponse(
-                uploads=[_upload(row.name, row.key, row.size) for row in rows]
-            )
+            return pb.CreateUploadsResponse(uploads=[_upload(row) for row in rows])
 
         try:
             return await self._do(sign)
@@ -214,16 +212,16 @@ def _resume(job: Job) -> pb.Resume | None:
     return pb.Resume(files=[file], step=checkpoint.step)
 
 
-def _upload(name: str, key: str, size: int) -> pb.Upload:
-    if size <= storage.MULTIPART_BYTES:
-        return pb.Upload(name=name, url=storage.presigned_put(key))
-    upload_id = storage.start_multipart(key)
-    parts = -(-size // storage.MULTIPART_BYTES)
+def _upload(row: JobObject) -> pb.Upload:
+    if row.size <= storage.MULTIPART_BYTES:
+        return pb.Upload(name=row.name, url=storage.presigned_put(row.key))
+    upload_id = jobs.multipart_of(row)
+    parts = -(-row.size // storage.MULTIPART_BYTES)
     return pb.Upload(
-        name=name,
+        name=row.name,
         part_size=storage.MULTIPART_BYTES,
-        part_urls=[storage.presigned_part(key, upload_id, n) for n in range(1, parts + 1)],
-        complete_url=storage.presigned_complete(key, upload_id),
+        part_urls=[storage.presigned_part(row.key, upload_id, n) for n in range(1, parts + 1)],
+        complete_url=storage.presigned_complete(row.key, upload_id),
     )
 
 

@@ -16,6 +16,7 @@ from web.jobs.objects import (
     ManifestEntry,
     create_objects,
     input_keys,
+    multipart_of,
     newest_checkpoint,
 )
 from web.jobs.reports import (
@@ -39,6 +40,7 @@ __all__ = [
     "finish_failed",
     "finish_succeeded",
     "input_keys",
+    "multipart_of",
     "newest_checkpoint",
     "reap_expired_leases",
     "release_job",

@@ -82,3 +82,12 @@ def stored_entry(holder: Holder, entry: ManifestEntry) -> ManifestEntry:
             code="incomplete",
         )
     return ManifestEntry(row.name, entry.role, row.sha256, row.size, row.key)
+
+
+def multipart_of(row: JobObject) -> str:
+    """The id of the object's multipart upload: the one under way, so that its parts are kept."""
+    # Where the object is whole, only the answer was lost, and its id is used up.
+    if not row.upload_id or storage.size(row.key) is not None:
+        row.upload_id = storage.start_multipart(row.key)
+        row.save(update_fields=["upload_id"])
+    return row.upload_id

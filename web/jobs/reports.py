@@ -20,6 +20,8 @@ def report_stage(holder: Holder, name: str) -> None:
     with writing(holder, stage=name[:20]):
         now = timezone.now()
         spans = StageSpan.objects.filter(job_id=holder.job_id, attempt=holder.attempt)
+        if spans.filter(name=name[:20], ended__isnull=True).exists():
+            return  # sent again, because its acknowledgement was lost
         spans.filter(ended__isnull=True).update(ended=now)
         StageSpan.objects.create(
             job_id=holder.job_id, attempt=holder.attempt, name=name[:20], started=now

@@ -16,6 +16,7 @@ from web.core import idempotency, outbox
 from web.core.bus import NoAnswer, bus
 from web.jobs.agent_actions import reap_expired_leases, ring_again
 from web.jobs.queue import CONSUMER_CONFIG, STREAM_CONFIG
+from web.jobs.sweeping import sweep_objects
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,7 @@ class Command(BaseCommand):
             ("reconcile", 5.0, reconcile),
             ("tidy", 3600.0, outbox.forget_published),
             ("forget answers", 3600.0, idempotency.prune),
+            ("sweep", 600.0, sweep_objects),
         ]
         threads = [
             threading.Thread(target=repeat, args=(stop, *loop), name=loop[0]) for loop in loops
@@ -56,9 +58,10 @@ def repeat(stop: threading.Event, name: str, seconds: float, step: Callable[[], 
             if troubled:
                 log.info("relay goes on", step=name)
             troubled = False
-        except (DatabaseError, NoAnswer) as error:
+        except Exception as error:  # a loop that ended would be missed by nobody but the jobs
             if not troubled:
-                log.warning("relay waits", step=name, error=str(error))
+                expected = isinstance(error, DatabaseError | NoAnswer)
+                log.warning("relay waits", step=name, error=str(error), exc_info=not expected)
             troubled = True
         finally:
             connection.close()
