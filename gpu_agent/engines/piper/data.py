@@ -99,5 +99,8 @@ def loader(
         collate_fn=UtteranceCollate(is_multispeaker=False, segment_size=segment_size),
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
+        # Spawned, since forking a process that uses CUDA breaks it; kept from epoch to epoch,
+        # since each takes seconds to start.
         multiprocessing_context="spawn" if workers else None,
+        persistent_workers=workers > 0,
     )

@@ -32,6 +32,7 @@ class Schedule:
     started: float = field(init=False)
     _last_step: float = field(init=False)
     _last_checkpoint: float = field(init=False)
+    _measured: int = field(init=False, default=0)
     step_seconds: float | None = None
     spent_before: float = 0.0
     """Seconds of training in earlier attempts, which `max_minutes` counts too."""
@@ -42,7 +43,9 @@ class Schedule:
     def step_done(self) -> None:
         now = self.now()
         took, self._last_step = now - self._last_step, now
-        if self.step_seconds is None:
+        self._measured += 1
+        # The first one also starts loaders and tunes kernels: it is forgotten at once.
+        if self.step_seconds is None or self._measured == 2:
             self.step_seconds = took
         else:
             self.step_seconds += SMOOTHING * (took - self.step_seconds)
