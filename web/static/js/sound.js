@@ -10,7 +10,7 @@ export function audioContext() {
   return context;
 }
 
-/** {buffer, gain, peaks} of a URL or Blob URL; rejects where the sound can't be fetched or decoded. */
+/** {buffer, gain, peaks} of a URL; rejects where the sound can't be fetched or decoded. */
 export function load(url) {
   if (!cache.has(url)) {
     const entry = decode(url);
@@ -21,11 +21,20 @@ export function load(url) {
   return cache.get(url);
 }
 
+/** Takes bytes that are here already under a name, which `load` then knows. */
+export function keep(name, bytes) {
+  cache.set(name, measure(bytes));
+}
+
 async function decode(url) {
   const response = await fetch(url);
   if (!response.ok) throw Object.assign(new Error("fetch"), { response });
+  return measure(await response.arrayBuffer());
+}
+
+async function measure(bytes) {
   // Decoding needs no running context, which browsers only allow after a click.
-  const buffer = await new OfflineAudioContext(1, 1, 44100).decodeAudioData(await response.arrayBuffer());
+  const buffer = await new OfflineAudioContext(1, 1, 44100).decodeAudioData(bytes);
   const data = buffer.getChannelData(0);
   return { buffer, gain: gainOf(data, buffer.sampleRate), peaks: peaksOf(data, 240) };
 }

@@ -1,13 +1,14 @@
 // "Say something": asks the voice, and plays the answer.
 import { call } from "./api.js";
 import { play } from "./player.js";
+import { keep } from "./sound.js";
 import { sayProblem } from "./toasts.js";
 
 const form = document.getElementById("speak");
 const button = form.querySelector("button");
 const word = form.querySelector("[data-word]");
 const said = form.querySelector("[data-said]");
-const known = new Map();
+const known = new Set();
 let under = null;
 
 function shown() {
@@ -33,12 +34,14 @@ async function say() {
   said.textContent = "";
   const asked = performance.now();
   try {
+    const name = `speech:${key}`;
     if (!known.has(key)) {
       const response = await call(form.dataset.url, { method: "POST", body, raw: true, signal: under.signal });
-      known.set(key, URL.createObjectURL(await response.blob()));
+      keep(name, await response.arrayBuffer());
+      known.add(key);
       said.textContent = `Answered in ${((performance.now() - asked) / 1000).toFixed(1)} seconds.`;
     }
-    play(known.get(key), text);
+    play(name, text);
   } catch (problem) {
     if (problem.name !== "AbortError") {
       said.textContent = "";
