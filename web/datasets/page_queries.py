@@ -90,6 +90,7 @@ def summary(dataset: Dataset) -> Summary:
         looks=Count("pk", filter=in_use & Q(status=UtteranceStatus.LOOK)),
         rejected=Count("pk", filter=rejected),
         left_out=Count("pk", filter=Q(included=False) & ~rejected),
+        written=Count("pk", filter=Q(text_edited=True)),
     )
     stored = dataset.sources.aggregate(
         files=Count("pk"),
@@ -106,7 +107,7 @@ def summary(dataset: Dataset) -> Summary:
         recordings=stored["recordings"],
         files=stored["files"],
         size=stored["size"] or 0,
-        has_texts=stored["texts"] > 0,
+        has_texts=stored["texts"] > 0 or found["written"] > 0,
     )
 
 
@@ -120,25 +121,25 @@ class NextStep:
 
 def next_step(dataset: Dataset, figures: Summary) -> NextStep:
     """One line that says what blocks training, or that nothing does."""
+    if dataset.state == DatasetState.PREPARING:
+        return NextStep("wait", "The recordings are being checked. You can go on reviewing.")
+    if dataset.state == DatasetState.READY and figures.clips:
+        return NextStep("train", "Nothing stands in the way of training.")
+    if dataset.state == DatasetState.READY:
+        return NextStep(
+            "upload", "No recording can be used. Add others, or take left-out ones back in."
+        )
     if figures.recordings == 0:
         return NextStep("upload", "Add recordings, and a metadata.csv that says what is spoken.")
     if not figures.has_texts:
         return NextStep(
             "upload", "The texts are missing: add a metadata.csv that says what is spoken."
         )
-    if dataset.state == DatasetState.PREPARING:
-        return NextStep("wait", "The recordings are being checked. You can go on reviewing.")
     if dataset.state == DatasetState.FAILED:
         return NextStep("check", dataset.error or "The last check failed. Start it again.")
-    if dataset.state == DatasetState.DRAFT:
-        return NextStep(
-            "check", "Have the recordings checked: it takes a moment, and says what to mend."
-        )
-    if figures.clips == 0:
-        return NextStep(
-            "upload", "No recording can be used. Add others, or take left-out ones back in."
-        )
-    return NextStep("train", "Nothing stands in the way of training.")
+    return NextStep(
+        "check", "Have the recordings checked: it takes a moment, and says what to mend."
+    )
 
 
 def advice(figures: Summary) -> list[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from web.accounts.models import Team
 from web.fleet.models import Agent
 from web.fleet.queries import alive, has_gpu, holding, live_agents
 from web.jobs.hosts import Host
 from web.jobs.models import Job, JobState
+from web.jobs.page_queries import Quota, quotas
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,12 @@ def queue() -> list[Job]:
         .select_related("team", "created_by")
         .order_by("rank", "queued_at")
     )
+
+
+def teams() -> list[tuple[Team, list[Quota]]]:
+    """Every team with what it uses; those that are at a limit first."""
+    found = [(team, quotas(team)) for team in Team.objects.all()]
+    return sorted(found, key=lambda row: not any(quota.tight for quota in row[1]))
 
 
 def hosts_for_jobs() -> list[Host]:

@@ -20,7 +20,12 @@ from web.jobs.models import Job
 
 
 def _context() -> dict[str, Any]:
-    return {"section": "fleet", "hosts": page_queries.hosts(), "queue": page_queries.queue()}
+    return {
+        "section": "fleet",
+        "hosts": page_queries.hosts(),
+        "queue": page_queries.queue(),
+        "teams": page_queries.teams(),
+    }
 
 
 @administrators

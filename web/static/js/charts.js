@@ -75,7 +75,7 @@ export class Charts {
       const data = [steps];
       for (const [name] of present) {
         const raw = steps.map((step) => this.points.get(step)[name] ?? null);
-        data.push(raw, smoothed(raw, SPARSE.has(name) || !this.smooth ? 0 : 0.9));
+        data.push(raw, smoothed(raw, SPARSE.has(name) || !this.smooth ? 0 : weightFor(steps.length)));
       }
       const known = this.plots.get(group.id);
       const key = `${present.map(([name]) => name).join()}|${this.smooth}`;
@@ -145,6 +145,12 @@ export class Charts {
       if (width && width !== chart.width) chart.setSize({ width, height: HEIGHT });
     }
   }
+}
+
+// A twenty-fifth of what there is: a few points are shown as they are, thousands get calm.
+function weightFor(count) {
+  const span = count / 25;
+  return span <= 1 ? 0 : Math.min(0.97, 1 - 2 / (span + 1));
 }
 
 // Exponential smoothing with the start's bias taken out, as in Adam.
