@@ -33,6 +33,7 @@ class Seen:
     log: int = 0
     sample: int = 0
     checkpoint: int = 0
+    last_point: dict[str, Any] | None = None
 
     @classmethod
     def parse(cls, text: str | None) -> Seen:
@@ -102,10 +103,12 @@ def _news(job_id: UUID, seen: Seen) -> list[tuple[str, Any]]:
     if job is None:
         return []
     news: list[tuple[str, Any]] = []
-    points = list(MetricPoint.objects.filter(job=job, step__gt=seen.step).order_by("step")[:BATCH])
-    if points:
-        seen.step = points[-1].step
-        news.append(("metrics", [{"step": p.step, "values": p.values} for p in points]))
+    # From the last step on, not after it: its validation may have joined it meanwhile.
+    rows = MetricPoint.objects.filter(job=job, step__gte=seen.step).order_by("step")[:BATCH]
+    points = [{"step": row.step, "values": row.values} for row in rows]
+    if points and points != [seen.last_point]:
+        seen.step, seen.last_point = points[-1]["step"], points[-1]
+        news.append(("metrics", points))
     lines = list(job.log_lines.filter(pk__gt=seen.log).order_by("pk")[:BATCH])
     if lines:
         seen.log = lines[-1].pk

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from web.accounts.actions import charge_storage, release_storage
 from web.core import storage
 from web.jobs.fencing import Holder, clean, writing
-from web.jobs.models import Checkpoint, Job, LogLine, MetricPoint, Sample, StageSpan
+from web.jobs.models import Checkpoint, Job, LogLine, Sample, StageSpan
 from web.jobs.objects import ManifestEntry, stored_entry
+
+MERGE_POINT = """
+INSERT INTO jobs_metricpoint AS kept (job_id, step, attempt, values) VALUES (%s, %s, %s, %s)
+ON CONFLICT (job_id, step) DO UPDATE SET attempt = excluded.attempt, values =
+CASE WHEN kept.attempt = excluded.attempt THEN kept.values ELSE '{}' END || excluded.values
+"""
 
 
 def report_stage(holder: Holder, name: str) -> None:
@@ -39,20 +47,29 @@ def report_progress(holder: Holder, fraction: float, eta_seconds: float | None, 
 
 
 def store_metrics(holder: Holder, points: Sequence[tuple[int, dict[str, float]]]) -> None:
-    """Keep each step's values; a step that is repeated after a resume is overwritten."""
+    """Keep each step's values, in one row a step.
+
+    Further values of a step (its validation) join those that are there; a step that is
+    repeated after a resume replaces them.
+    """
     if not points:
         return
-    latest = dict(points)
-    with writing(holder, step=max(latest)):
-        MetricPoint.objects.bulk_create(
+    merged: dict[int, dict[str, float]] = {}
+    for step, values in points:
+        merged.setdefault(step, {}).update(values)
+    with writing(holder, step=max(merged)), connection.cursor() as cursor:
+        cursor.executemany(
+            MERGE_POINT,
             [
-                MetricPoint(job_id=holder.job_id, step=step, attempt=holder.attempt, values=values)
-                for step, values in latest.items()
+                (holder.job_id, step, holder.attempt, json.dumps(finite(values)))
+                for step, values in merged.items()
             ],
-            update_conflicts=True,
-            unique_fields=["job", "step"],
-            update_fields=["values", "attempt"],
         )
+
+
+def finite(values: dict[str, float]) -> dict[str, float]:
+    """Without what JSON and charts can't hold; the log says that a step was not finite."""
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def store_log(holder: Holder, lines: Sequence[tuple[datetime, str, str]], dropped: int) -> None:
@@ -113,7 +130,7 @@ def store_checkpoint(
             defaults={
                 "attempt": holder.attempt,
                 "epoch": epoch,
-                "scores": scores,
+                "scores": finite(scores),
                 "name": stored.name,
                 "key": stored.key,
                 "sha256": stored.sha256,

@@ -230,6 +230,14 @@ def test_steps_that_a_resumed_attempt_repeats_are_overwritten(job: Job) -> None:
     assert found == [(1, 9.0, 1), (2, 7.0, 2), (3, 6.0, 2)]
 
 
+def test_a_steps_validation_joins_its_losses(job: Job) -> None:
+    agent, _ = host()
+    _, holder = claimed(agent)
+    agents.store_metrics(holder, [(5, {"mel": 1.0, "grad_norm": float("nan")})])
+    agents.store_metrics(holder, [(5, {"val_mel": 0.9})])
+    assert job.metrics.get().values == {"mel": 1.0, "val_mel": 0.9}
+
+
 @pytest.mark.parametrize("name", ["../x", "/x", "a/../b", "", "a\\b", "a\x00b"])
 def test_names_of_objects_stay_in_their_folder(job: Job, name: str) -> None:
     agent, _ = host()
