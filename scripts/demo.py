@@ -144,7 +144,7 @@ def follow(client: httpx.Client, job: str, title: str) -> dict[str, Any]:
         total=100, desc=title, unit="%", bar_format="{desc}: {percentage:3.0f}%|{bar:30}| {postfix}"
     ) as bar:
         while time.monotonic() < deadline:
-            state = ask(client, "GET", f"/api/v1/jobs/{job}")
+            state: dict[str, Any] = ask(client, "GET", f"/api/v1/jobs/{job}")
             bar.update(round(state["progress"] * 100) - bar.n)
             left = state["eta_seconds"]
             bar.set_postfix_str(

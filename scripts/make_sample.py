@@ -61,8 +61,8 @@ def main() -> None:
 
 def raise_pitch(source: Path, target: Path) -> None:
     rate = f"asetrate=22050*{SHIFT},aresample=22050,adelay=150,apad=pad_dur=0.15"
-    command = ["ffmpeg", "-v", "error", "-y", "-i", source, "-af", rate, "-c:a", "libvorbis"]
-    subprocess.run([*command, "-q:a", "4", target], check=True)
+    command = ["ffmpeg", "-v", "error", "-y", "-i", str(source), "-af", rate]
+    subprocess.run([*command, "-c:a", "libvorbis", "-q:a", "4", str(target)], check=True)
 
 
 if __name__ == "__main__":

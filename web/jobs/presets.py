@@ -46,8 +46,9 @@ PRESETS = {
             needs_base=True,
             prefers_gpu=True,
             # An imported base first recovers what an ONNX file lacks (600 steps
-            # were enough on 15 minutes of another speaker), then all of it learns.
-            params={**_COMMON, "max_steps": 8000, "warmup_steps": 600},
+            # were enough on 15 minutes of another speaker), then all of it learns, at half
+            # the rate of a training from nothing, since most of it is right already.
+            params={**_COMMON, "max_steps": 8000, "warmup_steps": 600, "learning_rate": 1e-4},
         ),
         Preset(
             "from-scratch",
@@ -63,7 +64,8 @@ PRESETS = {
             "A short fine-tune to hear whether the recordings work. Expect a rough voice.",
             needs_base=True,
             prefers_gpu=True,
-            params={**_COMMON, "max_steps": 1500, "warmup_steps": 300, "checkpoint_minutes": 2.0},
+            # At the full rate: the sooner it sounds like the speaker, the sooner one knows.
+            params={**_COMMON, "max_steps": 2000, "warmup_steps": 600, "checkpoint_minutes": 3.0},
         ),
         Preset(
             "cpu",
@@ -72,17 +74,18 @@ PRESETS = {
             "close to the base voice.",
             needs_base=True,
             prefers_gpu=False,
-            # The discriminators are most of a CPU's step, and in so few steps they
-            # could only teach noise: reconstruction alone, at a rate too low to
-            # harm what the base already speaks.
+            # The discriminators are most of a CPU's step, and in so few steps they could
+            # only teach noise: reconstruction alone, at a rate too low to harm what the
+            # base already speaks. Most steps warm up the posterior encoder, which an ONNX
+            # base lacks: a raw one would pull the rest astray.
             params={
                 **_COMMON,
-                "max_steps": 12,
+                "max_steps": 40,
+                "max_minutes": 5.0,
                 "batch_size": 4,
                 "adversarial": False,
-                "learning_rate": 2e-5,
-                "warmup_steps": 6,
-                "checkpoint_minutes": 10.0,
+                "learning_rate": 1e-5,
+                "warmup_steps": 30,
                 "keep_checkpoints": 2,
             },
         ),

@@ -28,7 +28,7 @@ from web.voices.models import BaseVoice
 
 # Measured medians; replaced by the installation's own as soon as it has trained.
 # The CPU preset's is for 2 cores.
-SECONDS_PER_STEP = {"cpu": 12.0, "quick": 0.5, "fine-tune": 0.5, "from-scratch": 0.5}
+SECONDS_PER_STEP = {"cpu": 1.5, "quick": 0.5, "fine-tune": 0.5, "from-scratch": 0.5}
 ENOUGH_MINUTES = {"fine-tune": 10, "quick": 5, "from-scratch": 300, "cpu": 1}
 
 
