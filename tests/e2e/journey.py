@@ -117,6 +117,8 @@ def _review(page: Page, journey: Journey) -> None:
 
 
 def _train(page: Page, journey: Journey) -> None:
+    # It may be being imported still: then the page shows it by itself when it is ready.
+    expect(page.get_by_role("radio", name="Joe")).to_be_visible(timeout=CHECKED)
     page.get_by_role("radio", name="On the CPU").check()
     expect(page.locator("#forecast")).to_contain_text("training minutes", timeout=QUICK)
     page.get_by_text("Advanced").click()

@@ -159,10 +159,10 @@ def home(user: User) -> dict[str, Any]:
     }
 
 
-def base_choices(team: Team) -> QuerySet[BaseVoice]:
-    """Base voices that the team may start from."""
-    ready = BaseVoice.objects.filter(state=BaseVoiceState.READY)
-    return ready.filter(Q(team=team) | Q(team=None)).order_by("name")
+def base_choices(team: Team, state: str = BaseVoiceState.READY) -> QuerySet[BaseVoice]:
+    """Base voices that the team may start from, or soon may."""
+    rows = BaseVoice.objects.filter(state=state)
+    return rows.filter(Q(team=team) | Q(team=None)).order_by("name")
 
 
 def trainable(user: User) -> QuerySet[Dataset]:

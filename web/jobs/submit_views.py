@@ -25,7 +25,7 @@ from web.jobs.models import Checkpoint, Job, JobKind
 from web.jobs.presets import PRESETS, Preset
 from web.jobs.queries import forecast
 from web.jobs.submission import default_base
-from web.voices.models import BaseVoice
+from web.voices.models import BaseVoice, BaseVoiceState
 
 
 @page
@@ -39,7 +39,8 @@ def training_new(request: HttpRequest) -> HttpResponse:
     if dataset is None:
         return render(request, "jobs/training_none.html", {"section": "datasets"})
     bases = list(page_queries.base_choices(dataset.team))
-    preset = PRESETS.get(values.get("preset", "")) or _usual(bases)
+    importing = list(page_queries.base_choices(dataset.team, BaseVoiceState.IMPORTING))
+    preset = PRESETS.get(values.get("preset", "")) or _usual(bases or importing)
     base = (
         _chosen(bases, values.get("base"), dataset)
         if preset.needs_base or values.get("base")
@@ -61,6 +62,7 @@ def training_new(request: HttpRequest) -> HttpResponse:
         "dataset": dataset,
         "language": language_name(dataset.language),
         "bases": bases,
+        "importing": importing,
         "base": base,
         "presets": PRESETS.values(),
         "preset": preset,

@@ -35,4 +35,17 @@ form.addEventListener("change", (event) => {
   if (event.target.matches("[data-reload]")) location.search = query();
   else if (event.target.matches("[name=preset], [name=base]")) refresh();
 });
+// A base voice that is being imported appears by itself once it is ready.
+const LOOK_MS = 5000;
+async function lookForBases() {
+  if (!("importing" in bases.dataset)) return;
+  const response = await fetch(`${form.dataset.forecast}?${query()}`);
+  if (!response.ok || response.redirected) return;
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("bases");
+  if (!fresh || "importing" in fresh.dataset) return;
+  delete bases.dataset.importing;
+  bases.replaceChildren(...fresh.childNodes);
+  refresh();
+}
+if ("importing" in bases.dataset) setInterval(lookForBases, LOOK_MS);
 showBases();
