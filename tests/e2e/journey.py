@@ -119,8 +119,11 @@ def _review(page: Page, journey: Journey) -> None:
 def _train(page: Page, journey: Journey) -> None:
     # It may be being imported still: then the page shows it by itself when it is ready.
     expect(page.get_by_role("radio", name="Joe")).to_be_visible(timeout=CHECKED)
+    forecast = page.locator("#forecast")
+    page.get_by_role("radio", name="Fine-tune").check()
+    expect(forecast).to_contain_text("No host with a GPU is connected", timeout=QUICK)
     page.get_by_role("radio", name="On the CPU").check()
-    expect(page.locator("#forecast")).to_contain_text("training minutes", timeout=QUICK)
+    expect(forecast).not_to_contain_text("No host with a GPU", timeout=QUICK)
     page.get_by_text("Advanced").click()
     page.get_by_label("Length").fill(str(STEPS))
     page.get_by_role("button", name="Start training").click()

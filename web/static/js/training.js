@@ -1,5 +1,7 @@
 // The training form: what a choice means is asked of the server, before the click.
 const form = document.getElementById("training");
+// Not `form.dataset`: that is the field of this name.
+const address = form.getAttribute("data-forecast");
 const forecast = document.getElementById("forecast");
 const bases = document.getElementById("bases");
 
@@ -21,7 +23,7 @@ function showBases() {
 
 async function refresh() {
   showBases();
-  const response = await fetch(`${form.dataset.forecast}?${query()}`, { headers: { "HX-Request": "true" } });
+  const response = await fetch(`${address}?${query()}`, { headers: { "HX-Request": "true" } });
   if (!response.ok || response.redirected) return;
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   forecast.replaceChildren(...fresh.body.childNodes);
@@ -39,7 +41,7 @@ form.addEventListener("change", (event) => {
 const LOOK_MS = 5000;
 async function lookForBases() {
   if (!("importing" in bases.dataset)) return;
-  const response = await fetch(`${form.dataset.forecast}?${query()}`);
+  const response = await fetch(`${address}?${query()}`);
   if (!response.ok || response.redirected) return;
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("bases");
   if (!fresh || "importing" in fresh.dataset) return;
