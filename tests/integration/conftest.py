@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_agent.pipeline.audio import ffmpeg_path
 from tests.integration.portal import Portal
 from tests.stack import Stack
 from web.datasets import sample
@@ -29,7 +30,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         name, text = row.split("|")
         source = sample.FOLDER / "wavs" / f"{name}.ogg"
         subprocess.run(
-            ["ffmpeg", "-v", "error", "-y", "-i", source, *extra, folder / kind], check=True
+            [ffmpeg_path(), "-v", "error", "-y", "-i", source, *extra, folder / kind], check=True
         )
         table.append(f"{kind.partition('.')[0]}|{text}")
     metadata = folder / "metadata.csv"
