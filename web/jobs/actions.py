@@ -5,6 +5,8 @@ What agents do is in `agent_actions.py`.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -12,18 +14,19 @@ from web.accounts.models import User
 from web.accounts.queries import require_editor
 from web.core import audit
 from web.core.events import announce
-from web.core.problems import Conflict, Forbidden
+from web.core.problems import Conflict, Forbidden, Invalid
 from web.datasets import actions as datasets
 from web.jobs.deletion import delete_job
 from web.jobs.fencing import tell
 from web.jobs.models import (
     ACTIVE,
     Attempt,
+    Checkpoint,
     Job,
     JobKind,
     JobState,
 )
-from web.jobs.params import TrainOptions
+from web.jobs.params import BUDGETS, TrainOptions
 from web.jobs.submission import (
     copy_job,
     start_job,
@@ -107,11 +110,27 @@ def resume_job(user: User, job: Job, params: TrainOptions | None = None) -> Job:
     with transaction.atomic():
         again = copy_job(user, job)
         again.resume_checkpoint = checkpoint
-        again.spec["params"].update({k: v for k, v in chosen.items() if k != "sentences"})
-        if "sentences" in chosen:
-            again.spec["sentences"] = chosen["sentences"]
+        again.spec["params"] = _further_params(job, checkpoint, chosen)
+        again.spec["sentences"] = chosen.get("sentences", again.spec["sentences"])
         start_job(again, user)
     return again
+
+
+def _further_params(job: Job, checkpoint: Checkpoint, chosen: dict[str, Any]) -> dict[str, Any]:
+    """The old parameters with what is chosen; a budget that is used up is granted once more."""
+    params: dict[str, Any] = dict(job.spec["params"])
+    if chosen.get("quality", params["quality"]) != params["quality"]:
+        raise Invalid(
+            f"The checkpoint is of a {params['quality']} voice, and that can't be changed any "
+            "more. Start a new training for another quality.",
+            code="quality_mismatch",
+        )
+    used_up = job.state == JobState.SUCCEEDED and not job.finish_requested
+    if used_up and not any(budget in chosen for budget in BUDGETS):
+        chosen = {**chosen, **{budget: 2 * params[budget] for budget in BUDGETS}}
+        if params["max_steps"]:
+            chosen["max_steps"] = checkpoint.step + params["max_steps"]
+    return {**params, **{k: v for k, v in chosen.items() if k != "sentences"}}
 
 
 def retry_job(user: User, job: Job) -> Job:

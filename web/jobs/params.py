@@ -15,6 +15,8 @@ Quality = Literal["x_low", "low", "medium", "high"]
 # Hz, as Piper defines its qualities.
 SAMPLE_RATES = {"x_low": 16000, "low": 16000, "medium": 22050, "high": 22050}
 
+BUDGETS = ("max_steps", "max_epochs", "max_minutes")
+
 
 class TrainOptions(BaseModel):
     """What a person may change. What is left out comes from the preset."""
@@ -82,10 +84,9 @@ def resolve(preset: Preset, chosen: TrainOptions, base: BaseVoice | None) -> dic
     """
     given = chosen.model_dump(exclude_none=True, exclude={"sentences"})
     params = {**preset.params, **given}
-    budgets = ("max_steps", "max_epochs", "max_minutes")
-    if any(name in given for name in budgets):
+    if any(name in given for name in BUDGETS):
         # A budget that a person names replaces the preset's, whatever its unit.
-        params.update({name: given.get(name, 0) for name in budgets})
+        params.update({name: given.get(name, 0) for name in BUDGETS})
     if base is not None:
         params["quality"] = given.get("quality", base.quality)
         if params["quality"] != base.quality:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import re
@@ -88,14 +89,7 @@ def submit_train(
         )
     resolved = resolve(way, chosen, base_voice)
     with transaction.atomic():
-        team = room_for_a_job(dataset.team)
-        if gpu_seconds_used(team) >= team.gpu_minutes_quota * 60:
-            raise QuotaExceeded(
-                f"{team.name} has used its {team.gpu_minutes_quota} minutes of training for this "
-                "month. They start anew on the 1st; an administrator can raise them before.",
-                code="gpu_quota",
-            )
-        _refuse_full_storage(team)
+        team = room_for_a_training(dataset.team)
         version = datasets.freeze_version(dataset)
         voice_name = voice_slug(name or dataset.name)
         job = _new_job(
@@ -229,13 +223,22 @@ def room_for_a_job(team: Team) -> Team:
     return team
 
 
-def _refuse_full_storage(team: Team) -> None:
+def room_for_a_training(team: Team) -> Team:
+    """As `room_for_a_job`, and there must be minutes and storage left to train with."""
+    team = room_for_a_job(team)
+    if gpu_seconds_used(team) >= team.gpu_minutes_quota * 60:
+        raise QuotaExceeded(
+            f"{team.name} has used its {team.gpu_minutes_quota} minutes of training for this "
+            "month. They start anew on the 1st; an administrator can raise them before.",
+            code="gpu_quota",
+        )
     if team.storage_used_bytes >= team.storage_quota_bytes:
         raise QuotaExceeded(
             f"The storage of {team.name} is full, so a training could not keep its checkpoints. "
             "Delete what you no longer need, or ask an administrator for more.",
             code="storage_quota",
         )
+    return team
 
 
 def _new_job(user: User, team: Team | None, kind: JobKind, name: str, **fields: Any) -> Job:
@@ -255,7 +258,8 @@ def _new_job(user: User, team: Team | None, kind: JobKind, name: str, **fields: 
 
 
 def copy_job(user: User, job: Job) -> Job:
-    team = room_for_a_job(job.team) if job.team else None
+    room = room_for_a_training if job.kind == JobKind.TRAIN else room_for_a_job
+    team = room(job.team) if job.team else None
     again = _new_job(
         user,
         team,
@@ -266,7 +270,7 @@ def copy_job(user: User, job: Job) -> Job:
         base_voice=job.base_voice,
         preset=job.preset,
         resume_checkpoint=job.resume_checkpoint,
-        spec=job.spec,
+        spec=copy.deepcopy(job.spec),
     )
     if "lineage" in again.spec:
         again.spec["lineage"]["job_id"] = str(again.pk)

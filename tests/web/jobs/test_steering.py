@@ -16,7 +16,7 @@ from tests.factories import (
 )
 from web.accounts.models import Team, User
 from web.core import storage
-from web.core.problems import Conflict, Forbidden
+from web.core.problems import Conflict, Forbidden, Invalid, QuotaExceeded
 from web.jobs import actions
 from web.jobs import agent_actions as agents
 from web.jobs.agent_actions import Holder
@@ -84,6 +84,29 @@ def test_a_cancelled_training_is_resumed_from_its_newest_checkpoint(
     assert again.spec["params"]["max_steps"] == 40
     newest = agents.newest_checkpoint(again)
     assert newest is not None and newest.step == 20
+
+
+def test_a_training_that_is_through_goes_on_for_as_long_again(
+    alice: User, job: Job, holder: Holder
+) -> None:
+    checkpoint(holder, 40)
+    agents.finish_succeeded(holder, voice_manifest(holder), VOICE_RESULT)
+    again = actions.resume_job(alice, job)
+    assert (job.spec["params"]["max_steps"], again.spec["params"]["max_steps"]) == (40, 80)
+    actions.cancel_job(alice, again)
+    shorter = actions.resume_job(alice, job, TrainOptions(max_steps=50))
+    assert shorter.spec["params"]["max_steps"] == 50
+    with pytest.raises(Invalid, match="medium"):
+        actions.resume_job(alice, job, TrainOptions(quality="high"))
+
+
+def test_resuming_needs_minutes_too(alice: User, alpha: Team, job: Job, holder: Holder) -> None:
+    checkpoint(holder, 10)
+    actions.cancel_job(alice, job)
+    alpha.gpu_minutes_quota = 0
+    alpha.save()
+    with pytest.raises(QuotaExceeded, match="0 minutes of training"):
+        actions.resume_job(alice, job)
 
 
 def test_without_a_checkpoint_there_is_nothing_to_resume(alice: User, job: Job) -> None:
