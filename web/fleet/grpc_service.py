@@ -15,7 +15,7 @@ from uuid import UUID
 
 import grpc
 import structlog
-from django.db import close_old_connections, connection
+from django.db import DataError, close_old_connections, connection
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from syrinx.agent.v1 import agent_pb2 as pb
@@ -41,6 +41,8 @@ COMMANDS = {
     "checkpoint_now": Down.CHECKPOINT_NOW,
     "fenced": Down.FENCED,
 }
+# What would be met again when the same message came again.
+UNUSABLE = (Problem, DataError, ValueError, LookupError, TypeError)
 log = structlog.get_logger(__name__)
 
 
@@ -110,9 +112,9 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
                 answers = await self._do(_take, agent, message)
             except Fenced:
                 answers = [Down(command=Down.FENCED, job=message.job, ack_id=message.ack_id)]
-            except Problem as problem:
+            except UNUSABLE as error:
                 # Sending it again would not help, so it is acknowledged and said in the log.
-                log.error("refused from an agent", agent=agent.name, detail=problem.detail)
+                log.error("refused from an agent", agent=agent.name, detail=_reason(error))
                 answers = [Down(command=Down.ACK, job=message.job, ack_id=message.ack_id)]
             except _Revoked:
                 await context.abort(grpc.StatusCode.UNAUTHENTICATED, "This token was revoked.")
@@ -133,13 +135,7 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
                 ]
             )
 
-        try:
-            return await self._do(sign)
-        except Fenced:
-            return pb.CreateDownloadsResponse(fenced=True)
-        except Problem as problem:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, problem.detail)
-            raise
+        return await self._answer(context, sign, pb.CreateDownloadsResponse(fenced=True))
 
     async def CreateUploads(
         self, request: pb.CreateUploadsRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -151,29 +147,39 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
             rows = jobs.create_objects(_holder(request.job, agent), files)
             return pb.CreateUploadsResponse(uploads=[_upload(row) for row in rows])
 
-        try:
-            return await self._do(sign)
-        except Fenced:
-            return pb.CreateUploadsResponse(fenced=True)
-        except Problem as problem:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, problem.detail)
-            raise
+        return await self._answer(context, sign, pb.CreateUploadsResponse(fenced=True))
 
     async def Finish(
         self, request: pb.FinishRequest, context: grpc.aio.ServicerContext[Any, Any]
     ) -> pb.FinishResponse:
         agent = await self._agent(context)
+        return await self._answer(
+            context, lambda: _finish(agent, request), pb.FinishResponse(fenced=True)
+        )
+
+    async def _answer(
+        self, context: grpc.aio.ServicerContext[Any, Any], work: Callable[[], T], fenced: T
+    ) -> T:
+        """What `work` returns; `fenced` where the attempt no longer holds the job."""
         try:
-            await self._do(_finish, agent, request)
+            return await self._do(work)
         except Fenced:
-            return pb.FinishResponse(fenced=True)
-        except Problem as problem:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, problem.detail)
-        return pb.FinishResponse()
+            return fenced
+        except UNUSABLE as error:
+            # Any other status would make the agent send it again, for ever.
+            log.error("refused from an agent", detail=_reason(error), exc_info=error)
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, _reason(error))
+            raise
 
 
 class _Revoked(Exception):
     """The token was revoked while its session was open."""
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Problem):
+        return error.detail
+    return f"The portal can't use what the agent sent ({type(error).__name__}: {error})."
 
 
 def _holder(job: pb.JobRef, agent: Agent) -> Holder:
@@ -280,7 +286,7 @@ def _entry(stored: pb.ObjectRef) -> ManifestEntry:
     return ManifestEntry(stored.name, stored.role, stored.sha256, stored.size)
 
 
-def _finish(agent: Agent, request: pb.FinishRequest) -> None:
+def _finish(agent: Agent, request: pb.FinishRequest) -> pb.FinishResponse:
     holder = _holder(request.job, agent)
     if request.outcome == pb.FinishRequest.SUCCEEDED:
         kind = request.result.WhichOneof("kind")
@@ -294,3 +300,4 @@ def _finish(agent: Agent, request: pb.FinishRequest) -> None:
         jobs.finish_failed(holder, request.error_code, request.error_message)
     else:
         jobs.release_job(holder, request.error_message)
+    return pb.FinishResponse()

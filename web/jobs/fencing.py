@@ -6,6 +6,8 @@ whose row count is the answer; `Fenced` means that it did not.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -31,25 +33,18 @@ class Holder:
     agent_id: UUID
 
 
-class writing:
-    """A transaction that holds the job's row, entered only by its present holder."""
+@contextmanager
+def writing(holder: Holder, **fields: Any) -> Iterator[None]:
+    """A transaction that holds the job's row, entered only by its present holder.
 
-    def __init__(self, holder: Holder, **fields: Any) -> None:
-        self._holder = holder
+    Sets `fields` on the row. Raises `Fenced`.
+    """
+    with transaction.atomic():
         # Any UPDATE locks the row until the commit, so that no cancel slips in between.
-        self._fields = fields or {"attempt": holder.attempt}
-        self._atomic = transaction.atomic()
-
-    def __enter__(self) -> None:
-        self._atomic.__enter__()
-        if not held(self._holder).update(**self._fields):
-            self._atomic.__exit__(None, None, None)
+        if not held(holder).update(**(fields or {"attempt": holder.attempt})):
             raise Fenced
-
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if kind is None:
-            announce(f"job:{self._holder.job_id}")
-        self._atomic.__exit__(kind, error, trace)
+        yield
+        announce(f"job:{holder.job_id}")
 
 
 def held(holder: Holder) -> QuerySet[Job]:

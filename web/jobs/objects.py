@@ -12,7 +12,7 @@ from web.jobs.fencing import Fenced, Holder, held, writing
 from web.jobs.models import Checkpoint, Job, JobInput, JobObject
 
 RESUME_NAME = "resume.ckpt"
-NAME = re.compile(r"^[\w][\w .+\-]*(/[\w][\w .+\-]*)*$")
+NAME = re.compile(r"[\w][\w .+\-]*(/[\w][\w .+\-]*)*")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def create_objects(holder: Holder, files: Sequence[tuple[str, int, str]]) -> lis
     made = []
     with writing(holder):
         for name, size, sha256 in files:
-            if not NAME.match(name) or ".." in name or len(name) > 300:
+            if not NAME.fullmatch(name) or ".." in name or len(name) > 300:
                 raise Invalid(f"{name!r} can't be the name of an object.", code="name")
             if not re.fullmatch(r"[0-9a-f]{64}", sha256) or size < 0:
                 raise Invalid(f"{name}: size or sha256 is wrong.", code="sha256")

@@ -39,8 +39,8 @@ def report_stage(holder: Holder, name: str) -> None:
 def report_progress(holder: Holder, fraction: float, eta_seconds: float | None, note: str) -> None:
     with writing(
         holder,
-        progress=min(max(fraction, 0.0), 1.0),
-        eta_seconds=eta_seconds,
+        progress=min(max(fraction, 0.0), 1.0) if math.isfinite(fraction) else 0.0,
+        eta_seconds=eta_seconds if eta_seconds is None or math.isfinite(eta_seconds) else None,
         note=clean(note)[:300],
     ):
         pass

@@ -226,6 +226,46 @@ def test_another_hosts_job_can_not_be_touched(job: Job) -> None:
     assert talk(conversation) == [True, True, True]
 
 
+def test_what_can_not_be_stored_does_not_break_the_session(job: Job) -> None:
+    _, token = host()
+
+    async def conversation(stub: Stub) -> list[Any]:
+        mine = bearer(token)
+        claim = await stub.Claim(pb.ClaimRequest(job_id=str(job.pk), device="cpu"), metadata=mine)
+        ref = pb.JobRef(job_id=claim.job_id, attempt=claim.attempt)
+        up = [
+            pb.SessionUp(job=ref, ack_id=1, stage=pb.Stage(name="a\0b")),
+            pb.SessionUp(job=ref, ack_id=2, stage=pb.Stage(name="train")),
+        ]
+        return [message async for message in stub.Session(iter_of(up), metadata=mine)]
+
+    assert [message.ack_id for message in talk(conversation)] == [1, 2]
+    job.refresh_from_db()
+    assert job.stage == "train"
+
+
+def test_a_result_that_can_not_be_used_is_refused_for_good(job: Job) -> None:
+    """Any other status would have the agent repeat it for ever."""
+    _, token = host()
+
+    async def conversation(stub: Stub) -> grpc.StatusCode:
+        mine = bearer(token)
+        claim = await stub.Claim(pb.ClaimRequest(job_id=str(job.pk), device="cpu"), metadata=mine)
+        ref = pb.JobRef(job_id=claim.job_id, attempt=claim.attempt)
+        async with httpx.AsyncClient() as web:
+            files = [
+                await upload(stub, web, mine, ref, name, name.encode(), name)
+                for name in ("onnx", "config", "bundle")
+            ]
+        finish = pb.FinishRequest(job=ref, outcome=pb.FinishRequest.SUCCEEDED, manifest=files)
+        finish.result.voice.steps = 5  # and no stem
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.Finish(finish, metadata=mine)
+        return refused.value.code()
+
+    assert talk(conversation) == grpc.StatusCode.INVALID_ARGUMENT
+
+
 def test_a_revoked_host_is_thrown_out_of_its_session(root: User) -> None:
     agent, token = host()
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import DataError, connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -75,6 +76,17 @@ def test_it_refuses_a_stale_writer(job: Job, alice: User, write: str, fault: str
         WRITES[write](holder)
     assert Job.objects.values().get(pk=job.pk) == before
     assert not MetricPoint.objects.exists()
+
+
+def test_a_value_that_the_database_refuses_leaves_the_connection_usable(job: Job) -> None:
+    agent, _ = host()
+    _, holder = claimed(agent)
+    with transaction.atomic():  # the outer one of the test would hide what is left open
+        depth = len(connection.savepoint_ids)
+        with pytest.raises(DataError, match="NUL"):
+            agents.report_stage(holder, "a\0b")
+        assert len(connection.savepoint_ids) == depth
+    agents.report_stage(holder, "train")
 
 
 def test_a_heartbeat_renews_the_lease_and_counts_the_time(job: Job, alpha: Team) -> None:
