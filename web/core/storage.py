@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 from django.conf import settings
+from django.db import transaction
 from django.utils.http import content_disposition_header
 from minio import Minio
 from minio.deleteobjects import DeleteObject
@@ -100,6 +101,15 @@ def delete(keys: Iterable[str]) -> None:
     for error in client().remove_objects(settings.SYRINX_S3_BUCKET, targets):
         if error.code not in {"NoSuchKey", "NoSuchObject"}:
             raise RuntimeError(f"could not delete {error.name}: {error.message}")
+
+
+def delete_after_commit(keys: Iterable[str]) -> None:
+    """Remove objects when the transaction that let go of them has committed.
+
+    A store that does not answer then leaves litter behind; the change itself stands.
+    """
+    gone = list(keys)
+    transaction.on_commit(lambda: delete(gone), robust=True)
 
 
 def presigned_get(key: str, file_name: str = "", content_type: str = "") -> str:

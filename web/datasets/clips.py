@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from django.db import transaction
-
 from web.accounts.actions import release_storage
 from web.accounts.models import Team
 from web.core import storage
@@ -33,6 +31,4 @@ def free_objects(team: Team, objects: Mapping[str, int]) -> None:
     if not objects:
         return
     release_storage(team, sum(objects.values()))
-    keys = list(objects)
-    # A store that does not answer leaves litter behind; the change itself stands.
-    transaction.on_commit(lambda: storage.delete(keys), robust=True)
+    storage.delete_after_commit(objects)

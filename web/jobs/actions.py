@@ -17,10 +17,9 @@ from web.core.events import announce
 from web.core.problems import Conflict, Forbidden, Invalid
 from web.datasets import actions as datasets
 from web.jobs.deletion import delete_job
-from web.jobs.fencing import tell
+from web.jobs.fencing import close_attempt, tell
 from web.jobs.models import (
     ACTIVE,
-    Attempt,
     Checkpoint,
     Job,
     JobKind,
@@ -66,7 +65,8 @@ def cancel_job(user: User, job: Job) -> None:
             raise Conflict(
                 f"The job has ended already ({job.get_state_display().lower()}).", code="ended"
             )
-        Attempt.objects.filter(job=job, ended__isnull=True).update(ended=now, outcome="cancelled")
+        job.refresh_from_db(fields=["attempt"])
+        close_attempt(job.pk, job.attempt, "cancelled")
         undo_targets(job, "The check was cancelled. Start it again when you are ready.")
         audit.record(user, "cancel_job", job)
         tell(job.pk, job.team_id)
@@ -130,6 +130,9 @@ def _further_params(job: Job, checkpoint: Checkpoint, chosen: dict[str, Any]) ->
         chosen = {**chosen, **{budget: 2 * params[budget] for budget in BUDGETS}}
         if params["max_steps"]:
             chosen["max_steps"] = checkpoint.step + params["max_steps"]
+    if any(budget in chosen for budget in BUDGETS):
+        # As in a new training: the one that a person names replaces the others.
+        chosen = {**dict.fromkeys(BUDGETS, 0), **chosen}
     return {**params, **{k: v for k, v in chosen.items() if k != "sentences"}}
 
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import transaction
+from django.db.models import Q
 
 from web.accounts.actions import release_storage
-from web.accounts.models import User
+from web.accounts.models import Team, User
 from web.accounts.queries import require_editor
 from web.core import audit, storage
 from web.core.problems import Conflict
 from web.datasets.models import Dataset
-from web.jobs.models import (
-    ACTIVE,
-    Checkpoint,
-    Job,
-    JobInput,
-    JobKind,
-    Sample,
-)
-from web.voices import actions as voices
+from web.jobs.models import ACTIVE, Job, JobInput, JobKind
+from web.jobs.objects import SOURCE_FOLDER, TABLE_NAME, keys_to_export
+from web.jobs.sweeping import in_use
 from web.voices.models import BaseVoice
 
 
@@ -51,7 +48,7 @@ def free_import(base: BaseVoice) -> None:
     if base.team is not None:
         release_storage(base.team, sum(sizes.values()))
     files.delete()
-    transaction.on_commit(lambda: storage.delete(sizes))
+    storage.delete_after_commit(sizes)
 
 
 def delete_job(user: User, job: Job) -> None:
@@ -60,23 +57,47 @@ def delete_job(user: User, job: Job) -> None:
     job.refresh_from_db()
     if job.state in ACTIVE:
         raise Conflict("Cancel the job before you delete it.", code="active")
-    audit.record(user, "delete_job", job, name=job.name)
-    _delete(job)
+    with transaction.atomic():
+        audit.record(user, "delete_job", job, name=job.name)
+        _delete(job)
 
 
+@transaction.atomic
 def _delete(job: Job) -> None:
     """The clips that a check made belong to the dataset, and a voice's files to the voice."""
-    checkpoints = Checkpoint.objects.filter(job=job)
-    if Job.objects.filter(resume_checkpoint__in=checkpoints, state__in=ACTIVE).exists():
+    if job.team_id is not None:
+        # Submitting waits for this row too, so nobody begins to need a checkpoint meanwhile.
+        Team.objects.select_for_update(no_key=True).get(pk=job.team_id)
+    sizes = dict(job.checkpoints.values_list("key", "size"))
+    _refuse_needed(job, sizes)
+    inputs = _own_inputs(job)
+    if job.kind == JobKind.IMPORT_BASE:
+        sizes |= inputs
+    if job.team is not None:
+        release_storage(job.team, sum(sizes.values()))
+    keys = {*sizes, *inputs}
+    keys.update(job.samples.values_list("key", flat=True))
+    keys.update(job.stored_objects.values_list("key", flat=True))
+    job.delete()
+    storage.delete_after_commit(keys - in_use(keys))
+
+
+def _refuse_needed(job: Job, keys: Iterable[str]) -> None:
+    resumed = Job.objects.filter(resume_checkpoint__job=job, state__in=ACTIVE)
+    if resumed.exists() or keys_to_export().filter(key__in=list(keys)).exists():
         raise Conflict(
-            "A resumed training goes on from this one's checkpoint. Wait for it to end first.",
+            "A resumed training or an export needs one of its checkpoints. "
+            "Wait for it to end first.",
             code="in_use",
         )
-    with transaction.atomic():
-        sizes = dict(checkpoints.values_list("key", "size"))
-        samples = Sample.objects.filter(job=job).values_list("key", flat=True)
-        keys = {*sizes, *samples} - voices.keys_in_use(job)
-        if job.team is not None:
-            release_storage(job.team, sum(sizes.values()))
-        job.delete()
-        transaction.on_commit(lambda: storage.delete(keys))
+
+
+def _own_inputs(job: Job) -> dict[str, int]:
+    """Inputs that were stored for the job itself, in bytes by key, unless a retry shares them."""
+    mine = job.inputs.filter(Q(name=TABLE_NAME) | Q(name__startswith=SOURCE_FOLDER))
+    sizes = {row.key: row.size for row in mine}
+    others = JobInput.objects.filter(job__team=job.team_id, name__in=[row.name for row in mine])
+    shared = others.exclude(job=job).filter(key__in=sizes).values_list("key", flat=True)
+    for key in set(shared):
+        del sizes[key]
+    return sizes

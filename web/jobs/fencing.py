@@ -58,7 +58,9 @@ def held(holder: Holder) -> QuerySet[Job]:
 
 def close_attempt(job_id: UUID, attempt: int, outcome: str) -> None:
     now = timezone.now()
-    Attempt.objects.filter(job_id=job_id, number=attempt).update(ended=now, outcome=outcome)
+    Attempt.objects.filter(job_id=job_id, number=attempt, ended__isnull=True).update(
+        ended=now, outcome=outcome
+    )
     spans = StageSpan.objects.filter(job_id=job_id, attempt=attempt, ended__isnull=True)
     spans.update(ended=now)
 

@@ -6,12 +6,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import QuerySet
+
 from web.core import storage
 from web.core.problems import Invalid
 from web.jobs.fencing import Fenced, Holder, held, writing
-from web.jobs.models import Checkpoint, Job, JobInput, JobObject
+from web.jobs.models import ACTIVE, Checkpoint, Job, JobInput, JobKind, JobObject
 
 RESUME_NAME = "resume.ckpt"
+CHECKPOINT_NAME = "checkpoint.ckpt"
+"""What an export reads."""
+TABLE_NAME = "utterances.ndjson"
+SOURCE_FOLDER = "source/"
+"""Of the files that an import reads."""
 NAME = re.compile(r"[\w][\w .+\-]*(/[\w][\w .+\-]*)*")
 
 
@@ -27,6 +34,13 @@ class ManifestEntry:
 def newest_checkpoint(job: Job) -> Checkpoint | None:
     """What a new attempt goes on from."""
     return job.checkpoints.order_by("-step").first() or job.resume_checkpoint
+
+
+def keys_to_export() -> QuerySet[JobInput, str]:
+    """Of checkpoints that an export waits for or reads now."""
+    return JobInput.objects.filter(
+        name=CHECKPOINT_NAME, job__kind=JobKind.EXPORT, job__state__in=ACTIVE
+    ).values_list("key", flat=True)
 
 
 def input_keys(holder: Holder, names: Sequence[str]) -> dict[str, str]:

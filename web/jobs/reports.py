@@ -7,14 +7,14 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from web.accounts.actions import charge_storage, release_storage
 from web.core import storage
 from web.jobs.fencing import Holder, clean, writing
 from web.jobs.models import Checkpoint, Job, LogLine, Sample, StageSpan
-from web.jobs.objects import ManifestEntry, stored_entry
+from web.jobs.objects import ManifestEntry, keys_to_export, stored_entry
 
 MERGE_POINT = """
 INSERT INTO jobs_metricpoint AS kept (job_id, step, attempt, values) VALUES (%s, %s, %s, %s)
@@ -144,11 +144,12 @@ def store_checkpoint(
 
 
 def _drop_old_checkpoints(job: Job, keep: int) -> None:
-    old = list(job.checkpoints.filter(resumed_by__isnull=True).order_by("-step")[keep:])
+    # Its export would not find it. Submitting one waits for the team's row, as charging does.
+    rows = job.checkpoints.filter(resumed_by__isnull=True).exclude(key__in=keys_to_export())
+    old = list(rows.order_by("-step")[keep:])
     if not old:
         return
     if job.team is not None:
         release_storage(job.team, sum(row.size for row in old))
     Checkpoint.objects.filter(pk__in=[row.pk for row in old]).delete()
-    keys = [row.key for row in old]
-    transaction.on_commit(lambda: storage.delete(keys))
+    storage.delete_after_commit(row.key for row in old)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from web.accounts.models import Team, User
 from web.accounts.queries import gpu_seconds_used, require_editor
 from web.core import audit, storage
-from web.core.problems import Conflict, Forbidden, Invalid, QuotaExceeded
+from web.core.problems import Conflict, Forbidden, Invalid, NotFound, QuotaExceeded
 from web.datasets import actions as datasets
 from web.datasets.models import Dataset, DatasetState, VersionItem
 from web.jobs import queue
@@ -29,6 +29,7 @@ from web.jobs.models import (
     JobKind,
     JobState,
 )
+from web.jobs.objects import CHECKPOINT_NAME, SOURCE_FOLDER, TABLE_NAME
 from web.jobs.params import TrainOptions, preset_named, resolve
 from web.jobs.presets import SENTENCES
 from web.voices import actions as voices
@@ -129,10 +130,7 @@ def submit_import_base(
 
     `files` maps the file's name to an unsaved input that says where it lies.
     """
-    if team is None and not user.is_staff:
-        raise Forbidden("Only an administrator adds base voices for all teams.", code="role")
-    if team is not None:
-        require_editor(user, team)
+    require_importer(user, team)
     source = "onnx" if any(file.endswith(".onnx") for file in files) else "checkpoint"
     with transaction.atomic():
         if team is not None:
@@ -142,10 +140,18 @@ def submit_import_base(
             user, team, JobKind.IMPORT_BASE, name, base_voice=base, spec={"source": source}
         )
         for file_name, file in files.items():
-            file.job, file.name = job, f"source/{file_name}"
+            file.job, file.name = job, f"{SOURCE_FOLDER}{file_name}"
             file.save()
         start_job(job, user)
     return job
+
+
+def require_importer(user: User, team: Team | None) -> None:
+    """Raises `Forbidden` unless the user may add base voices to the team, or (None) to all."""
+    if team is not None:
+        require_editor(user, team)
+    elif not user.is_staff:
+        raise Forbidden("Only an administrator adds base voices for all teams.", code="role")
 
 
 def submit_export(user: User, checkpoint: Checkpoint) -> Job:
@@ -154,6 +160,8 @@ def submit_export(user: User, checkpoint: Checkpoint) -> Job:
     require_editor(user, training.team)
     with transaction.atomic():
         team = room_for_a_job(training.team) if training.team else None
+        if not Checkpoint.objects.filter(pk=checkpoint.pk).exists():
+            raise NotFound  # deleted since it was looked up
         job = _new_job(
             user,
             team,
@@ -173,7 +181,7 @@ def submit_export(user: User, checkpoint: Checkpoint) -> Job:
         }
         JobInput.objects.create(
             job=job,
-            name="checkpoint.ckpt",
+            name=CHECKPOINT_NAME,
             key=checkpoint.key,
             sha256=checkpoint.sha256,
             size=checkpoint.size,
@@ -294,11 +302,9 @@ def _attach_table(job: Job, rows: Iterable[dict[str, Any]]) -> None:
     job.save()
     body = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     reader = storage.HashingReader(io.BytesIO(body))
-    key = f"jobs/{job.pk}/0/utterances.ndjson"
+    key = f"jobs/{job.pk}/0/{TABLE_NAME}"
     storage.put(key, reader, len(body), "application/x-ndjson")  # type: ignore[arg-type]
-    JobInput.objects.create(
-        job=job, name="utterances.ndjson", key=key, sha256=reader.sha256, size=len(body)
-    )
+    JobInput.objects.create(job=job, name=TABLE_NAME, key=key, sha256=reader.sha256, size=len(body))
 
 
 def _training_row(item: VersionItem) -> dict[str, Any]:

@@ -21,14 +21,15 @@ def sweep_objects() -> int:
     ended = JobObject.objects.filter(job__ended__lt=timezone.now() - AGE)
     rows = list(ended.exclude(job__state__in=ACTIVE).order_by("pk")[:BATCH])
     keys = {row.key for row in rows}
-    unneeded = keys - _in_use(keys)
+    unneeded = keys - in_use(keys)
     storage.delete(unneeded)
     # The others are looked after by the rows that name them.
     JobObject.objects.filter(pk__in=[row.pk for row in rows]).delete()
     return len(unneeded)
 
 
-def _in_use(keys: set[str]) -> set[str]:
+def in_use(keys: set[str]) -> set[str]:
+    """Those of the keys that a row names which people can see."""
     found: set[str] = set()
     for model, fields in (
         (Checkpoint, ["key"]),

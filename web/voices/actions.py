@@ -18,6 +18,7 @@ from web.core.problems import Conflict, Forbidden, Invalid
 from web.voices.models import BaseVoice, BaseVoiceState, Voice, VoiceFile
 from web.voices.signals import base_voice_deleting
 
+LONGEST_NAME = 80  # characters; a job's may be longer
 VOICE_ROLES = ("onnx", "config", "model_card", "voice_sample", "bundle")
 
 
@@ -86,7 +87,7 @@ def publish_voice(
         raise Invalid(f"The agent's manifest lacks {', '.join(sorted(missing))}.", code="manifest")
     voice = Voice.objects.create(
         team=team,
-        name=name,
+        name=name[:LONGEST_NAME],
         stem=result["stem"],
         language=language,
         quality=quality,
@@ -121,9 +122,10 @@ def rename_voice(user: User, voice: Voice, name: str) -> None:
     require_editor(user, voice.team)
     if not name.strip():
         raise Invalid("A voice needs a name.", code="name")
-    voice.name = name.strip()[:80]
-    voice.save(update_fields=["name"])
-    audit.record(user, "rename_voice", voice, name=voice.name)
+    voice.name = name.strip()[:LONGEST_NAME]
+    with transaction.atomic():
+        voice.save(update_fields=["name"])
+        audit.record(user, "rename_voice", voice, name=voice.name)
 
 
 def delete_voice(user: User, voice: Voice) -> None:
@@ -135,7 +137,7 @@ def delete_voice(user: User, voice: Voice) -> None:
         audit.record(user, "delete_voice", voice, stem=voice.stem)
         keys = [file.key for file in files]
         voice.delete()
-        transaction.on_commit(lambda: storage.delete(keys))
+        storage.delete_after_commit(keys)
 
 
 def finish_import(base: BaseVoice, result: dict[str, Any], files: Sequence[StoredObject]) -> None:
@@ -189,14 +191,4 @@ def delete_base_voice(user: User, base: BaseVoice) -> None:
         if base.team is not None:
             release_storage(base.team, base.weights_size + base.config_size)
         base.delete()
-        transaction.on_commit(lambda: storage.delete(keys))
-
-
-def keys_in_use(job: Any) -> set[str]:
-    """Keys of the job's objects that a voice or a base voice still needs."""
-    prefix = f"jobs/{job.pk}/"
-    used = set(VoiceFile.objects.filter(key__startswith=prefix).values_list("key", flat=True))
-    for part in ("weights_key", "config_key", "sample_key"):
-        found = BaseVoice.objects.filter(**{f"{part}__startswith": prefix})
-        used |= set(found.values_list(part, flat=True))
-    return used
+        storage.delete_after_commit(keys)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from types import ModuleType
 
 import pytest
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client, TestCase
 
@@ -88,6 +90,39 @@ def test_it_refuses_what_is_no_voice(
     assert status == 422
     assert said in problem["detail"]
     assert not Job.objects.exists()
+
+
+def test_what_is_refused_costs_nothing(
+    as_alice: Client, as_victor: Client, alpha: Team, s3: ModuleType
+) -> None:
+    alpha.jobs_quota = 0
+    alpha.save()
+    assert upload(as_victor, model(), config())[0] == 403
+    assert upload(as_alice, model(), config())[1]["code"] == "jobs_quota"
+    alpha.refresh_from_db()
+    assert alpha.storage_used_bytes == 0
+    bucket = settings.SYRINX_S3_BUCKET
+    assert not list(storage.client().list_objects(bucket, recursive=True))
+
+
+def test_a_failed_import_that_is_deleted_gives_its_bytes_back(
+    as_alice: Client, alice: User, alpha: Team
+) -> None:
+    upload(as_alice, model(), config())
+    agent, _ = host()
+    job, holder = claimed(agent)
+    agents.finish_failed(holder, "not_piper", "This ONNX file is not a Piper voice.")
+    again = actions.retry_job(alice, job)
+    keys = list(again.inputs.values_list("key", flat=True))
+    actions.cancel_job(alice, again)
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        actions.delete_job(alice, job)
+    assert all(storage.size(key) for key in keys), "the second try shares them"
+    with TestCase.captureOnCommitCallbacks(execute=True):
+        actions.delete_job(alice, again)
+    assert [storage.size(key) for key in keys] == [None, None]
+    alpha.refresh_from_db()
+    assert alpha.storage_used_bytes == 0
 
 
 def test_a_failed_import_says_why(as_alice: Client, alice: User) -> None:

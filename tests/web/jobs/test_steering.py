@@ -20,7 +20,7 @@ from web.core.problems import Conflict, Forbidden, Invalid, QuotaExceeded
 from web.jobs import actions
 from web.jobs import agent_actions as agents
 from web.jobs.agent_actions import Holder
-from web.jobs.models import Job, JobKind, JobState
+from web.jobs.models import Job, JobKind, JobObject, JobState
 from web.jobs.params import TrainOptions
 
 pytestmark = pytest.mark.django_db
@@ -175,6 +175,46 @@ def test_deleting_a_job_frees_its_checkpoints_and_keeps_its_voice(
     assert alpha.storage_used_bytes == kept
     assert storage.size(key) is None
     assert all(storage.size(file.key) for file in voice.files.all())
+
+
+def test_deleting_a_job_takes_what_only_it_needs_out_of_the_store(
+    alice: User, job: Job, holder: Holder
+) -> None:
+    stray = uploaded(holder, "stray.wav", "sample", b"not announced")
+    table = job.inputs.get(name="utterances.ndjson")
+    keys = [table.key, JobObject.objects.get(sha256=stray.sha256).key]
+    agents.finish_failed(holder, "broken", "It broke.")
+    again = actions.retry_job(alice, job)
+    with django_capture():
+        actions.delete_job(alice, job)
+    assert [bool(storage.size(key)) for key in keys] == [True, False]
+    actions.cancel_job(alice, again)
+    with django_capture():
+        actions.delete_job(alice, again)
+    assert storage.size(table.key) is None
+
+
+def test_a_checkpoint_that_an_export_waits_for_stays(alice: User, job: Job, holder: Holder) -> None:
+    checkpoint(holder, 10)
+    first = job.checkpoints.get()
+    export = actions.submit_export(alice, first)
+    for step in (20, 30, 40):
+        checkpoint(holder, step)
+    assert first in job.checkpoints.all()
+    agents.finish_failed(holder, "broken", "It broke.")
+    with pytest.raises(Conflict, match="an export needs"):
+        actions.delete_job(alice, job)
+    actions.cancel_job(alice, export)
+    actions.delete_job(alice, job)
+
+
+def test_a_cancelled_job_has_no_stage_that_still_runs(
+    alice: User, job: Job, holder: Holder
+) -> None:
+    agents.report_stage(holder, "train")
+    actions.cancel_job(alice, job)
+    assert job.stages.get().ended is not None
+    assert job.attempts.get().outcome == "cancelled"
 
 
 def django_capture() -> object:
