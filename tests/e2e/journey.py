@@ -12,7 +12,7 @@ from tests.stack import ROOT, Stack
 
 SAMPLE = ROOT / "web" / "datasets" / "sample"
 # Milliseconds. Training steps on a shared CPU take their time.
-QUICK, CHECKED, TRAINED = 20_000, 240_000, 900_000
+QUICK, SPOKEN, CHECKED, TRAINED = 20_000, 60_000, 240_000, 900_000
 STEPS = 2
 TEXT = "Good evening! The kettle is on."
 
@@ -120,9 +120,9 @@ def _train(page: Page, journey: Journey) -> None:
     # It may be being imported still: then the page shows it by itself when it is ready.
     expect(page.get_by_role("radio", name="Joe")).to_be_visible(timeout=CHECKED)
     forecast = page.locator("#forecast")
-    page.get_by_role("radio", name="Fine-tune").check()
+    page.locator("[name=preset][value=fine-tune]").check()
     expect(forecast).to_contain_text("No host with a GPU is connected", timeout=QUICK)
-    page.get_by_role("radio", name="On the CPU").check()
+    page.locator("[name=preset][value=cpu]").check()
     expect(forecast).not_to_contain_text("No host with a GPU", timeout=QUICK)
     page.get_by_text("Advanced").click()
     page.get_by_label("Length").fill(str(STEPS))
@@ -152,7 +152,7 @@ def _speak(page: Page, journey: Journey) -> None:
     page.get_by_label("What should it say?").fill(TEXT)
     page.get_by_role("button", name="Say it").click()
     said = page.locator("[data-said]")
-    expect(said).to_contain_text("Answered in", timeout=TRAINED)
+    expect(said).to_contain_text("Answered in", timeout=SPOKEN)
     journey.seen["answer"] = said.inner_text()
     expect(page.locator("#player")).to_be_visible()
     expect(page.locator("#player-title")).to_have_text(TEXT)

@@ -46,3 +46,6 @@ form.addEventListener("submit", (event) => {
   request.onerror = () => failed({ title: "The server can't be reached.", detail: "Check your connection and try again." });
   request.send(new FormData(form));
 });
+
+// It waits for this: pressed before, the form would only reload the page.
+button.disabled = false;

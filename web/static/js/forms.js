@@ -3,7 +3,7 @@ import { say } from "./toasts.js";
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.dataset.confirm && !form.dataset.sure) {
+  if (form.getAttribute("data-confirm") && !form.hasAttribute("data-sure")) {
     event.preventDefault();
     ask(form);
     return;
@@ -65,10 +65,10 @@ document.addEventListener("change", (event) => {
 // One dialog asks for all small forms that destroy something; it says what will be gone.
 function ask(form) {
   const dialog = document.getElementById("confirm");
-  dialog.querySelector("p").textContent = form.dataset.confirm;
+  dialog.querySelector("p").textContent = form.getAttribute("data-confirm");
   dialog.querySelector("[data-yes]").onclick = () => {
     dialog.close();
-    form.dataset.sure = "yes";
+    form.setAttribute("data-sure", "");
     form.requestSubmit();
   };
   dialog.showModal();

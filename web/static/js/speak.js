@@ -59,3 +59,5 @@ form.elements.text.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); say(); }
 });
 shown();
+// It waits for this: pressed before, the form would only reload the page.
+button.disabled = false;

@@ -23,6 +23,8 @@ function showBases() {
 
 async function refresh() {
   showBases();
+// Chosen before this was loaded, or brought back by the browser.
+if (form.querySelector("[name=preset]:checked:not([checked]), [name=base]:checked:not([checked])")) refresh();
   const response = await fetch(`${address}?${query()}`, { headers: { "HX-Request": "true" } });
   if (!response.ok || response.redirected) return;
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
@@ -51,3 +53,5 @@ async function lookForBases() {
 }
 if ("importing" in bases.dataset) setInterval(lookForBases, LOOK_MS);
 showBases();
+// Chosen before this was loaded, or brought back by the browser.
+if (form.querySelector("[name=preset]:checked:not([checked]), [name=base]:checked:not([checked])")) refresh();

@@ -31,7 +31,10 @@ function setUp() {
   });
   for (const id of ["upload-files", "upload-folder"]) {
     const input = document.getElementById(id);
-    input.addEventListener("change", () => { add([...input.files]); input.value = ""; });
+    const taken = () => { add([...input.files]); input.value = ""; };
+    input.addEventListener("change", taken);
+    // Chosen before this was loaded.
+    if (input.files.length) setTimeout(taken);
   }
   part("stop").addEventListener("click", () => { stopped = true; request?.abort(); });
   addEventListener("beforeunload", (event) => { if (busy) event.preventDefault(); });
