@@ -6,9 +6,11 @@ Most initialisers still carry their module's name. The rest is found by its plac
   bias of the same node names;
 - the phoneme embedding is the table of the node `/enc_p/emb/Gather` (and the speaker
   embedding that of `/emb_g/Gather`), whatever name it was given;
-- `dp.flows.0` computes `(x - m) * exp(-logs)`, and exp(-logs) was folded;
+- `dp.flows.0` computes `(x - m) * exp(-logs)`, and exp(-logs) or -logs was folded;
 - a weight-normed module gets `v = w` and `g = |w|` over all but the first axis, which
   makes the same weight.
+
+Names may begin with `model_g.`, as in the voices that we export.
 
 What only training uses is not in the file: `enc_q.*`, `dp.post_*`, `dp.flows.1.*`.
 """
@@ -26,6 +28,7 @@ from gpu_agent.engines.base import JobFailed
 
 TRAINING_ONLY = ("enc_q.", "dp.post_", "dp.flows.1.")
 _EMBEDDINGS = {"/enc_p/emb/Gather": "enc_p.emb.weight", "/emb_g/Gather": "emb_g.weight"}
+_WRAPPER = "model_g."
 _INPUTS = {"input", "input_lengths", "scales"}
 
 
@@ -48,6 +51,7 @@ def read_graph(path: Path) -> Any:
             "This ONNX model keeps its weights in other files. Save it as a single file "
             "(onnx.save with save_as_external_data=False) and upload that.",
         )
+    _strip(model.graph)
     names = {tensor.name for tensor in model.graph.initializer}
     inputs = {value.name for value in model.graph.input} - names
     if not inputs >= _INPUTS or not any(name.startswith("dec.conv_pre.") for name in names):
@@ -57,6 +61,15 @@ def read_graph(path: Path) -> Any:
             "Choose the .onnx of a Piper voice.",
         )
     return model
+
+
+def _strip(graph: Any) -> None:
+    """The exporter's wrapper off every name of a parameter."""
+    for tensor in graph.initializer:
+        tensor.name = tensor.name.removeprefix(_WRAPPER)
+    for node in graph.node:
+        node.input[:] = [name.removeprefix(_WRAPPER) for name in node.input]
+        node.output[:] = [name.removeprefix(_WRAPPER) for name in node.output]
 
 
 def parameters(graph: Any, wanted: Iterable[str]) -> dict[str, torch.Tensor]:
@@ -125,11 +138,14 @@ class _Weights:
             for node in self.nodes
             if node.op_type == "Sub" and "dp.flows.0.m" in node.input
         }
+        exponents = {node.output[0]: node.input[0] for node in self.nodes if node.op_type == "Exp"}
         for node in self.nodes:
             if node.op_type == "Mul" and differences & set(node.input):
                 for name in node.input:
                     if name in self.arrays:
                         self._put("dp.flows.0.logs", -np.log(self.arrays[name]))
+                    elif exponents.get(name) in self.arrays:
+                        self._put("dp.flows.0.logs", -self.arrays[exponents[name]])
 
     def _put(self, name: str, array: Any) -> None:
         """Under its name, or split in two where the module is weight-normed."""

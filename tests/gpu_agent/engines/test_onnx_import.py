@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from gpu_agent.engines.base import ImportedBase, JobFailed
-from gpu_agent.engines.piper import base_voice, model, onnx_import, rendering
+from gpu_agent.engines.piper import base_voice, export, model, onnx_import, rendering
 
 TEXT = "The birch canoe slid on the smooth planks."
 
@@ -102,6 +102,20 @@ def test_with_the_same_noise_too(
     difference = float(np.abs(ours.numpy() - theirs).max())
     print(f"largest difference with noise: {difference:.2e}")
     assert difference <= 1e-4
+
+
+@pytest.mark.slow
+def test_a_voice_that_we_exported_is_a_base_too(
+    imported: tuple[ImportedBase, Path], joe: tuple[Path, Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    built = model.skeleton(model.architecture("medium"))
+    model.fill(built, load_file(imported[0].weights))
+    export.write_onnx(built.model_g, tmp_path / "ours.onnx")
+    base = base_voice.from_onnx(tmp_path / "ours.onnx", joe[1], tmp_path)
+    assert base.max_difference <= 1e-4
+    assert base.parameters_found == 403
 
 
 def edited(joe: tuple[Path, Path], folder: Path, change: Callable[[Any], None]) -> Path:
