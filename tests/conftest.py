@@ -59,3 +59,11 @@ async def delete_all_streams(url: str) -> None:
             await stream.delete_stream(info.config.name or "")
     finally:
         await connection.close()
+
+
+def pytest_sessionfinish() -> None:
+    """Hang up before the servers stop: a reconnecting client would talk into the closing line."""
+    from web.core.bus import bus
+
+    if bus.cache_info().currsize:
+        bus().close()

@@ -73,6 +73,15 @@ class Bus:
             return False
         return True
 
+    def close(self) -> None:
+        """Let go of the connection; the next call makes a new one."""
+
+        async def end() -> None:
+            if self._client is not None:
+                await self._client.close()
+
+        self._run(end(), CALL_SECONDS)
+
     def ensure_stream(self, stream: StreamConfig, consumer: ConsumerConfig) -> None:
         """Make the stream and its durable consumer unless they are there."""
 
