@@ -11,13 +11,13 @@ from concurrent.futures import TimeoutError as TooLate
 
 import psycopg
 import structlog
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from web.core import storage
 from web.core.bus import bus
+from web.core.database import own_parameters
 
 log = structlog.get_logger(__name__)
 TIMEOUT_SECONDS = 4.0
@@ -56,9 +56,8 @@ def _result(name: str, check: Future[None]) -> dict[str, object]:
 
 def check_postgres() -> None:
     """By a connection of its own: the pool may be busy, and waits longer than a probe may."""
-    parameters = connection.get_connection_params()
-    wanted = {k: parameters[k] for k in ("host", "port", "user", "password", "dbname")}
-    with psycopg.connect(**wanted, connect_timeout=2, options="-c statement_timeout=2000") as it:
+    hurried = {"connect_timeout": 2, "options": "-c statement_timeout=2000"}
+    with psycopg.connect(**own_parameters() | hurried) as it:
         it.execute("SELECT 1")
 
 

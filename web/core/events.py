@@ -15,8 +15,12 @@ import psycopg
 import structlog
 from django.db import connection
 
+from web.core.database import own_parameters
+
 CHANNEL = "syrinx_events"
 RECONNECT_SECONDS = 1.0
+# It only ever listens, and would not notice a server that vanished without a word. In seconds.
+KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 log = structlog.get_logger(__name__)
 
@@ -62,9 +66,8 @@ class Listener:
                 await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen_until_lost(self) -> None:
-        parameters = connection.get_connection_params()
-        wanted = {k: parameters[k] for k in ("host", "port", "user", "password", "dbname")}
-        async with await psycopg.AsyncConnection.connect(**wanted, autocommit=True) as session:
+        parameters = own_parameters() | KEEPALIVE
+        async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as session:
             await session.execute(f"LISTEN {CHANNEL}")
             # What happened while the connection was down is unknown: wake everyone.
             for events in list(self._watchers.values()):

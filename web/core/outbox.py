@@ -42,12 +42,18 @@ def relay_once(publish: Callable[[str, str, dict[str, Any]], None], limit: int =
             .order_by("id")[:limit]
         )
         sent: list[int] = []
-        try:
-            for row in rows:
+        failure: Exception | None = None
+        for row in rows:
+            try:
                 publish(row.subject, row.message_id, row.payload)
-                sent.append(row.pk)
-        finally:
-            OutboxMessage.objects.filter(pk__in=sent).update(published=timezone.now())
+            except Exception as error:
+                failure = error
+                break
+            sent.append(row.pk)
+        OutboxMessage.objects.filter(pk__in=sent).update(published=timezone.now())
+    # Not before: it would take back that the others went out.
+    if failure is not None:
+        raise failure
     return len(sent)
 
 

@@ -104,6 +104,23 @@ def test_without_nats_a_message_waits(nats_url: str) -> None:
     assert outbox.relay_once(bus().publish_stored) == 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_went_out_before_a_failure_stays_out(nats_url: str) -> None:
+    enqueue("one")
+    enqueue("two")
+    asked: list[str] = []
+
+    def lose_the_second(subject: str, message_id: str, payload: dict[str, Any]) -> None:
+        asked.append(message_id)
+        if len(asked) > 1:
+            raise NoAnswer("gone")
+
+    with pytest.raises(NoAnswer):
+        outbox.relay_once(lose_the_second)
+    left = OutboxMessage.objects.filter(published=None)
+    assert [row.message_id for row in left] == ["two:1"]
+
+
 def test_nobody_who_listens_is_an_answer_too(nats_url: str) -> None:
     with pytest.raises(NoAnswer):
         bus().ask("syrinx.nobody", {}, timeout=5)
