@@ -15,6 +15,7 @@ from web.accounts.models import ApiToken, Membership, Role, Team, User
 from web.accounts.queries import digest, month_of, require_owner
 from web.core import audit
 from web.core.problems import Conflict, Invalid, NotFound, QuotaExceeded
+from web.core.words import in_words
 
 TOKEN_PREFIX = "syr_"  # noqa: S105
 MOST_TOKENS = 50
@@ -188,14 +189,3 @@ def charge_gpu(team: Team, seconds: float) -> None:
             "ON CONFLICT (team_id, month) DO UPDATE SET seconds = usage.seconds + excluded.seconds",
             [team.pk, month_of(timezone.now()), seconds],
         )
-
-
-def in_words(size: int) -> str:
-    """Bytes as people say them."""
-    amount = float(size)
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if amount < 1000:
-            whole = amount >= 10 or unit == "bytes"
-            return f"{amount:.0f} {unit}" if whole else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"

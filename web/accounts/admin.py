@@ -17,6 +17,7 @@ from web.accounts import actions
 from web.accounts.models import GB, ApiToken, Membership, Team, User
 from web.accounts.queries import gpu_seconds_used
 from web.core.admin import Audited, ReadOnly
+from web.core.words import in_words
 
 if TYPE_CHECKING:
     Inline = admin.TabularInline[Membership, Any]
@@ -69,7 +70,7 @@ class TeamAdmin(Audited):
     @admin.display(description="Storage")
     def storage(self, team: Team) -> str:
         used, quota = team.storage_used_bytes, team.storage_quota_bytes
-        return f"{actions.in_words(used)} of {actions.in_words(quota)} used"
+        return f"{in_words(used)} of {in_words(quota)} used"
 
     @admin.display(description="GPU minutes this month")
     def gpu_minutes(self, team: Team) -> str:

@@ -7,7 +7,8 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Model, Q, QuerySet
+from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from web.accounts.models import ApiToken, GpuUsage, Membership, Role, Team, User
@@ -28,10 +29,18 @@ def visible(rows: QuerySet[M], user: User | AnonymousUser, team: str = "team") -
 
 def find(rows: QuerySet[M], user: User | AnonymousUser, pk: Any, team: str = "team") -> M:
     """One visible row, or 404 whether it is missing or another team's."""
-    found = visible(rows, user, team).filter(pk=pk).first()
+    try:
+        found = visible(rows, user, team).filter(pk=pk).first()
+    except (ValidationError, ValueError):  # out of a query string, and no id at all
+        found = None
     if found is None:
         raise NotFound
     return found
+
+
+def may_edit(user: User, team: Team | None) -> bool:
+    """Whether buttons that change the team's things are shown."""
+    return _has_role(user, team, CAN_EDIT)
 
 
 def require_editor(user: User, team: Team | None) -> None:
@@ -49,13 +58,16 @@ def require_owner(user: User, team: Team | None) -> None:
 
 
 def _require(user: User, team: Team | None, roles: tuple[Role, ...], advice: str) -> None:
-    if user.is_staff:
-        return
-    if (
-        team is None
-        or not Membership.objects.filter(Q(user=user, team=team), role__in=roles).exists()
-    ):
+    if not _has_role(user, team, roles):
         raise Forbidden(advice, code="role")
+
+
+def _has_role(user: User, team: Team | None, roles: tuple[Role, ...]) -> bool:
+    """An administrator has all of them."""
+    if user.is_staff:
+        return True
+    rows = Membership.objects.filter(user=user, team=team, role__in=roles)
+    return team is not None and rows.exists()
 
 
 def working_team(user: User, name: str | None = None) -> Team:

@@ -15,7 +15,7 @@ from pydantic import Field
 from web.accounts import queries
 from web.accounts.api_auth import caller
 from web.accounts.models import Team
-from web.jobs.models import ACTIVE, Job
+from web.jobs.queries import jobs_in_use
 
 router = Router(tags=["account"])
 
@@ -56,7 +56,6 @@ class MeOut(Schema):
 
 def usage(team: Team) -> dict[str, Any]:
     """What a team uses of its quotas: `{storage, gpu_minutes, jobs}`."""
-    active = Job.objects.filter(team=team, state__in=ACTIVE).count()
     return {
         "storage": {
             "used_bytes": team.storage_used_bytes,
@@ -66,7 +65,7 @@ def usage(team: Team) -> dict[str, Any]:
             "used": round(queries.gpu_seconds_used(team) / 60, 2),
             "quota": team.gpu_minutes_quota,
         },
-        "jobs": {"active": active, "quota": team.jobs_quota},
+        "jobs": {"active": jobs_in_use(team), "quota": team.jobs_quota},
     }
 
 

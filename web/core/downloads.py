@@ -19,7 +19,7 @@ from django.utils.http import content_disposition_header
 from web.core import storage
 from web.core.problems import NotFound
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)\s*\Z")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\s*\Z")
 
 
 class Unsatisfiable(Exception):

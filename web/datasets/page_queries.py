@@ -8,8 +8,8 @@ from typing import Any
 from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Sum, Value, When
 from django.utils.translation import ngettext
 
-from web.accounts.models import Team, User
-from web.accounts.queries import CAN_EDIT, visible
+from web.accounts.models import User
+from web.accounts.queries import visible
 from web.datasets.models import (
     Dataset,
     DatasetState,
@@ -18,7 +18,7 @@ from web.datasets.models import (
     Utterance,
     UtteranceStatus,
 )
-from web.datasets.queries import NAMES, usable
+from web.datasets.queries import NAMES, matching, usable
 
 CHECKED = (UtteranceStatus.OK, UtteranceStatus.FIXED, UtteranceStatus.LOOK)
 IN_USE = Q(utterances__included=True, utterances__status__in=CHECKED)
@@ -32,13 +32,6 @@ FILTERS = {
     "rejected": "Not usable",
     "out": "Left out",
 }
-
-
-def may_edit(user: User, team: Team | None) -> bool:
-    """Whether buttons that change the team's things are shown."""
-    if user.is_staff:
-        return True
-    return team is not None and team.memberships.filter(user=user, role__in=CAN_EDIT).exists()
 
 
 def duration_words(seconds: float) -> str:
@@ -175,8 +168,7 @@ def utterances(dataset: Dataset, which: str, search: str) -> QuerySet[Utterance]
         rows = rows.filter(status=which)
     if which == "out":
         rows = rows.filter(included=False).exclude(status=UtteranceStatus.REJECTED)
-    if search:
-        rows = rows.filter(Q(text__icontains=search) | Q(name__icontains=search))
+    rows = matching(rows, search)
     first = Case(When(status=UtteranceStatus.LOOK, then=Value(0)), default=Value(1))
     return rows.order_by(first, F("position"))
 

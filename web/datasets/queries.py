@@ -99,9 +99,15 @@ def utterances(
         rows = rows.filter(wanted if included else ~wanted)
     if issue:
         rows = rows.filter(issues__contains=[{"code": issue}])
-    if search and (search := search.replace("\x00", "").strip()):
-        rows = rows.filter(Q(text__icontains=search) | Q(name__icontains=search))
-    return rows
+    return matching(rows, search or "")
+
+
+def matching(rows: QuerySet[Utterance], search: str) -> QuerySet[Utterance]:
+    """Those whose name or text holds `search`; Postgres knows no NUL."""
+    search = search.replace("\x00", "").strip()
+    if not search:
+        return rows
+    return rows.filter(Q(text__icontains=search) | Q(name__icontains=search))
 
 
 def dataset_out(row: Dataset) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from web.accounts.queries import find, memberships, working_team
+from web.accounts.queries import find, may_edit, memberships, working_team
 from web.core.pages import is_fragment, page, paged
 from web.datasets import actions, page_queries, queries
 from web.datasets.languages import LANGUAGES
@@ -50,7 +50,7 @@ def _context(request: HttpRequest, pk: UUID, tab: str) -> dict[str, Any]:
         "language": page_queries.language_name(row.language),
         "figures": figures,
         "next": page_queries.next_step(row, figures),
-        "may_edit": page_queries.may_edit(user, row.team),
+        "may_edit": may_edit(user, row.team),
     }
 
 

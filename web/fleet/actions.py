@@ -15,7 +15,7 @@ from web.core import audit
 from web.core.events import announce
 from web.core.problems import Forbidden, Invalid
 from web.fleet.models import Agent
-from web.fleet.queries import best_waiting
+from web.fleet.queries import best_waiting, waiting
 from web.jobs.agent_actions import claim_job
 from web.jobs.models import Job
 
@@ -83,17 +83,17 @@ def note_heartbeat(agent: Agent, telemetry: list[dict[str, Any]]) -> bool:
 
 
 def claim_waiting(agent: Agent, device: str) -> tuple[Job | None, bool]:
-    """Take the best waiting job for a device; the second value: others wait for better hosts."""
+    """Take the best waiting job for a device; the second value: what waits is for other hosts."""
     agent.refresh_from_db()
     if agent.draining:
         return None, True
     while True:
-        job, passed_over = best_waiting(agent, device)
+        job = best_waiting(agent, device)
         if job is None:
-            return None, passed_over
+            return None, waiting().exists()
         taken = claim_job(job, agent.pk, agent.name, agent.host, device)
         if taken is not None:
-            return taken, passed_over
+            return taken, False
 
 
 def _require_administrator(user: User | None) -> None:

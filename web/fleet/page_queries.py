@@ -7,9 +7,9 @@ from typing import Any
 
 from web.accounts.models import Team
 from web.fleet.models import Agent
-from web.fleet.queries import alive, has_gpu, holding, live_agents
+from web.fleet.queries import alive, has_gpu, holding, live_agents, waiting
 from web.jobs.hosts import Host
-from web.jobs.models import Job, JobState
+from web.jobs.models import Job
 from web.jobs.page_queries import Quota, quotas
 
 
@@ -59,11 +59,7 @@ def _devices(agent: Agent) -> list[DeviceCard]:
 
 def queue() -> list[Job]:
     """Waiting jobs of all teams in the order in which they will be taken."""
-    return list(
-        Job.objects.filter(state=JobState.QUEUED)
-        .select_related("team", "created_by")
-        .order_by("rank", "queued_at")
-    )
+    return list(waiting().select_related("team", "created_by").order_by("rank", "queued_at"))
 
 
 def teams() -> list[tuple[Team, list[Quota]]]:

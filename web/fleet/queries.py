@@ -17,6 +17,7 @@ from web.jobs.presets import PRESETS
 
 # How long a job keeps away from the host that just lost it, where there is another.
 SHY_OF_LOSER = timedelta(seconds=60)
+GPU_PRESETS = [preset.key for preset in PRESETS.values() if preset.prefers_gpu]
 
 
 def agent_of(token: str) -> Agent | None:
@@ -44,33 +45,32 @@ def holding(agent: Agent) -> QuerySet[Job]:
     return Job.objects.filter(state=JobState.RUNNING, agent_id=agent.pk)
 
 
-def best_waiting(agent: Agent, device: str) -> tuple[Job | None, bool]:
-    """The first waiting job that suits this device, and whether others wait for better hosts."""
-    waiting = Job.objects.filter(state=JobState.QUEUED, kind__in=agent.capabilities)
+def waiting() -> QuerySet[Job]:
+    return Job.objects.filter(state=JobState.QUEUED)
+
+
+def best_waiting(agent: Agent, device: str) -> Job | None:
+    """The first waiting job that suits this device and does not suit another host better."""
     others = [other for other in live_agents().filter(draining=False) if other.pk != agent.pk]
-    passed_over = False
-    for job in waiting.order_by("rank", "queued_at")[:100]:
-        if _better_elsewhere(job, agent, device, others):
-            passed_over = True
-            continue
-        return job, passed_over
-    unable = Job.objects.filter(state=JobState.QUEUED).exclude(kind__in=agent.capabilities)
-    return None, passed_over or unable.exists()
+    trainers = [agent, *(other for other in others if JobKind.TRAIN in other.capabilities)]
+    rows = waiting().filter(kind__in=agent.capabilities)
+    if device == "cpu" and any(map(has_gpu, trainers)):
+        rows = rows.exclude(kind=JobKind.TRAIN, preset__in=GPU_PRESETS)
+    for job in rows.order_by("rank", "queued_at")[:100]:
+        if not _just_lost_here(job, agent, others):
+            return job
+    return None
 
 
-def _better_elsewhere(job: Job, agent: Agent, device: str, others: list[Agent]) -> bool:
-    able = [other for other in others if job.kind in other.capabilities]
-    if device == "cpu" and _prefers_gpu(job) and any(map(has_gpu, [agent, *able])):
-        return True
-    if not able or job.queued_at < timezone.now() - SHY_OF_LOSER:
+def _just_lost_here(job: Job, agent: Agent, others: list[Agent]) -> bool:
+    """Whether another host should try first."""
+    is_first_try = job.attempt == 0
+    if is_first_try or job.queued_at < timezone.now() - SHY_OF_LOSER:
+        return False
+    if not any(job.kind in other.capabilities for other in others):
         return False
     last = job.attempts.order_by("-number").first()
     return last is not None and last.outcome == "lease_lost" and last.agent_id == agent.pk
-
-
-def _prefers_gpu(job: Job) -> bool:
-    preset = PRESETS.get(job.preset)
-    return job.kind == JobKind.TRAIN and preset is not None and preset.prefers_gpu
 
 
 def card(agent: Agent) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class BaseVoiceStarted(Schema):
 
 
 def _jobs() -> QuerySet[Job]:
-    return Job.objects.select_related("team")
+    return queries.with_places(Job.objects.select_related("team"))
 
 
 def _job(request: HttpRequest, job_id: UUID) -> Job:

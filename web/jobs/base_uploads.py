@@ -12,10 +12,11 @@ from django.core.files import File
 from minio.error import MinioException
 from urllib3.exceptions import HTTPError
 
-from web.accounts.actions import in_words, release_storage, reserve_storage
+from web.accounts.actions import release_storage, reserve_storage
 from web.accounts.models import Team, User
 from web.core import storage
 from web.core.problems import Invalid, TooLarge
+from web.core.words import in_words
 from web.jobs.models import Job, JobInput
 from web.jobs.submission import require_importer, submit_import_base
 

@@ -16,7 +16,7 @@ from web.jobs.actions import undo_targets
 from web.jobs.deletion import free_import
 from web.jobs.fencing import Fenced, Holder, clean, close_attempt, held, tell
 from web.jobs.models import Job, JobKind, JobState
-from web.jobs.objects import ManifestEntry, stored_entry
+from web.jobs.objects import ManifestEntry, stored_entries
 from web.voices import actions as voices
 
 
@@ -29,7 +29,7 @@ def finish_succeeded(
     """
     if _ended_alike(holder, JobState.SUCCEEDED):
         return
-    entries = [stored_entry(holder, entry) for entry in manifest]
+    entries = stored_entries(holder, manifest)
     with transaction.atomic():
         job = _end(holder, JobState.SUCCEEDED, "succeeded", progress=1.0, result=result)
         if job.kind == JobKind.PREPARE and job.dataset is not None:

@@ -15,7 +15,14 @@ from django.http import StreamingHttpResponse
 
 from web.core.events import listener
 from web.jobs.models import ACTIVE, Job, MetricPoint
-from web.jobs.queries import checkpoint_out, job_out, log_out, sample_out, stages_out
+from web.jobs.queries import (
+    checkpoint_out,
+    job_out,
+    log_out,
+    sample_out,
+    stages_out,
+    with_places,
+)
 
 T = TypeVar("T")
 # Also the longest that a lost notification can delay an event.
@@ -62,13 +69,15 @@ async def job_events(job_id: UUID, seen: Seen) -> AsyncIterator[str]:
     async with listener().watch(f"job:{job_id}") as changed:
         while True:
             changed.clear()
-            news = await _in_thread(lambda: _news(job_id, seen))
+            news, is_all = await _in_thread(lambda: _news(job_id, seen))
             for name, data in news:
                 if name == "job":
                     if data == before:
                         continue
                     before = data
                 yield _event(name, data, seen)
+            if not is_all:
+                continue
             if before.get("state") not in ACTIVE:
                 yield _event("end", {}, seen)
                 return
@@ -97,11 +106,11 @@ async def _wait(changed: asyncio.Event) -> bool:
     return True
 
 
-def _news(job_id: UUID, seen: Seen) -> list[tuple[str, Any]]:
-    """What the reader has not seen; moves `seen` on."""
-    job = Job.objects.filter(pk=job_id).first()
+def _news(job_id: UUID, seen: Seen) -> tuple[list[tuple[str, Any]], bool]:
+    """What the reader has not seen, and whether that is all of it; moves `seen` on."""
+    job = with_places(Job.objects.filter(pk=job_id)).first()
     if job is None:
-        return []
+        return [], True
     news: list[tuple[str, Any]] = []
     # From the last step on, not after it: its validation may have joined it meanwhile.
     rows = MetricPoint.objects.filter(job=job, step__gte=seen.step).order_by("step")[:BATCH]
@@ -113,15 +122,18 @@ def _news(job_id: UUID, seen: Seen) -> list[tuple[str, Any]]:
     if lines:
         seen.log = lines[-1].pk
         news.append(("log", [log_out(line) for line in lines]))
-    for sample in job.samples.filter(pk__gt=seen.sample).order_by("pk")[:BATCH]:
+    samples = list(job.samples.filter(pk__gt=seen.sample).order_by("pk")[:BATCH])
+    for sample in samples:
         seen.sample = sample.pk
         news.append(("sample", sample_out(sample)))
     for checkpoint in job.checkpoints.filter(pk__gt=seen.checkpoint).order_by("pk")[:BATCH]:
         seen.checkpoint = checkpoint.pk
         news.append(("checkpoint", checkpoint_out(checkpoint)))
+    if BATCH in (len(points), len(lines), len(samples)):
+        return news, False
     # Last, so that a reader who sees the end has seen all that came before it.
     news.append(("job", {**job_out(job), "stages": _without_clock(stages_out(job))}))
-    return news
+    return news, True
 
 
 def _without_clock(stages: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -94,6 +94,10 @@ class Job(models.Model):
     error_message = models.TextField(default="")
     result: models.JSONField[Any, Any] = models.JSONField(default=dict)
 
+    place: int | None
+    """In the queue, 1 for the next; None for what does not wait. Only of rows that were asked
+    for by `queries.with_places`."""
+
     class Meta:
         ordering = ["-created"]
         indexes = [

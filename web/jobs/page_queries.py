@@ -14,7 +14,7 @@ from web.accounts.queries import gpu_seconds_used, memberships, visible
 from web.datasets.models import Dataset, DatasetState
 from web.datasets.page_queries import dataset_rows
 from web.jobs.models import ACTIVE, Checkpoint, Job, JobKind, JobState, Sample, StageSpan
-from web.jobs.queries import jobs_in_use, place_in_queue
+from web.jobs.queries import jobs_in_use, with_places
 from web.voices.models import BaseVoice, BaseVoiceState
 from web.voices.page_queries import sample_url, voice_rows
 
@@ -39,13 +39,11 @@ FINISHED_LATELY = timedelta(days=14)
 
 def job_rows(user: User) -> QuerySet[Job]:
     """Jobs that the user may see, newest first, with what lists show of them."""
-    newest = Sample.objects.order_by("-step", "index")
-    return visible(
-        Job.objects.select_related("team", "dataset", "voice", "base_voice").prefetch_related(
-            Prefetch("samples", queryset=newest, to_attr="newest_samples")
-        ),
-        user,
+    newest = Sample.objects.order_by("-step", "index")[:1]
+    rows = Job.objects.select_related("team", "dataset", "voice", "base_voice").prefetch_related(
+        Prefetch("samples", queryset=newest, to_attr="newest_samples")
     )
+    return visible(with_places(rows), user)
 
 
 @dataclass(frozen=True)
@@ -100,12 +98,12 @@ class SampleGrid:
 
 
 def sample_grid(job: Job, newest: int = 12) -> SampleGrid:
-    samples = list(job.samples.all())
-    steps = sorted({sample.step for sample in samples})
+    steps = list(job.samples.order_by("step").values_list("step", flat=True).distinct())
     if len(steps) > newest:
         # The first, the last ones, and evenly between: enough to hear it grow.
         stride = (len(steps) - 1) / (newest - 1)
         steps = sorted({steps[round(stride * place)] for place in range(newest)})
+    samples = list(job.samples.filter(step__in=steps))
     cells = {(sample.index, sample.step): sample for sample in samples}
     texts = {sample.index: sample.text for sample in samples}
     return SampleGrid(
@@ -149,7 +147,7 @@ def home(user: User) -> dict[str, Any]:
     unchecked = Q(state__in=[DatasetState.DRAFT, DatasetState.FAILED], has_files=True)
     return {
         "running": running[:6],
-        "waiting": [(job, place_in_queue(job)) for job in waiting[:6]],
+        "waiting": [(job, job.place) for job in waiting[:6]],
         "voices": [(voice, sample_url(voice)) for voice in voices[:6]],
         "failed": rows.filter(state=JobState.FAILED, ended__gt=since).order_by("-ended")[:3],
         "attention": dataset_rows(user).filter(unchecked | Q(looks__gt=0))[:5],

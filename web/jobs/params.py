@@ -64,7 +64,8 @@ class TrainOptions(BaseModel):
         int | None, Field(ge=0, le=256, description="CPU threads; 0: the host's own.")
     ] = None
     sentences: Annotated[
-        list[str] | None, Field(max_length=12, description="What is rendered while training.")
+        list[Annotated[str, Field(max_length=500)]] | None,
+        Field(max_length=12, description="What is rendered while training."),
     ] = None
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, Sum, When
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from web.accounts.models import Team
@@ -44,7 +45,7 @@ class Forecast:
 
 
 def job_out(job: Job) -> dict[str, Any]:
-    """A job as `GET /jobs/{id}` answers."""
+    """A job of `with_places`, as `GET /jobs/{id}` answers."""
     error = {"code": job.error_code, "message": job.error_message} if job.error_code else None
     return {
         "id": str(job.pk),
@@ -69,7 +70,7 @@ def job_out(job: Job) -> dict[str, Any]:
         "created": job.created,
         "started": job.started,
         "ended": job.ended,
-        "queue_position": place_in_queue(job),
+        "queue_position": job.place,
         "finish_requested": job.finish_requested,
     }
 
@@ -78,15 +79,15 @@ def _id(value: Any) -> str | None:
     return str(value) if value else None
 
 
-def place_in_queue(job: Job) -> int | None:
-    """1 for the next one; None when it does not wait."""
-    if job.state != JobState.QUEUED:
-        return None
-    waiting = Job.objects.filter(state=JobState.QUEUED)
-    ahead = waiting.filter(rank__lt=job.rank) | waiting.filter(
-        rank=job.rank, queued_at__lt=job.queued_at
+def with_places(rows: QuerySet[Job]) -> QuerySet[Job]:
+    """The rows with their `place` in the queue, out of the same query."""
+    before = Q(rank__lt=OuterRef("rank")) | Q(
+        rank=OuterRef("rank"), queued_at__lt=OuterRef("queued_at")
     )
-    return ahead.count() + 1
+    waiting = Job.objects.filter(before, state=JobState.QUEUED).order_by().values("state")
+    ahead = Subquery(waiting.annotate(number=Count("pk")).values("number"))
+    place = Case(When(state=JobState.QUEUED, then=Coalesce(ahead, 0) + 1))
+    return rows.annotate(place=place)  # type: ignore[no-redef]  # declared for its readers
 
 
 def series(job: Job, after_step: int = -1, limit: int = 20_000) -> dict[str, Any]:
@@ -186,14 +187,14 @@ def forecast(
 
 
 def _seconds_per_step(preset: Preset) -> float:
-    """From the last trainings with this preset, else the table."""
-    recent = MetricPoint.objects.filter(
-        job__preset=preset.key, job__created__gt=timezone.now() - timedelta(days=90)
-    ).order_by("-job__created", "-step")
+    """From the last training with this preset, else the table."""
+    recent = Job.objects.filter(
+        preset=preset.key, step__gt=0, created__gt=timezone.now() - timedelta(days=90)
+    )
+    newest = recent.order_by("-created").first()
+    points = newest.metrics.order_by("-step").values_list("values", flat=True) if newest else ()
     speeds: list[float] = [
-        values["steps_per_second"]
-        for values in recent.values_list("values", flat=True)[:50]
-        if values.get("steps_per_second")
+        values["steps_per_second"] for values in points[:50] if values.get("steps_per_second")
     ]
     if not speeds:
         return SECONDS_PER_STEP[preset.key]

@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import copy
-import io
-import json
 import re
 import unicodedata
-from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from web.accounts.models import Team, User
-from web.accounts.queries import gpu_seconds_used, require_editor
-from web.core import audit, storage
-from web.core.problems import Conflict, Forbidden, Invalid, NotFound, QuotaExceeded
+from web.accounts.queries import require_editor
+from web.core import audit
+from web.core.problems import Conflict, Forbidden, Invalid, NotFound
 from web.datasets import actions as datasets
 from web.datasets.models import Dataset, DatasetState, VersionItem
 from web.jobs import queue
 from web.jobs.fencing import tell
+from web.jobs.inputs import attach_base, attach_clips, attach_table, training_row
 from web.jobs.models import (
-    ACTIVE,
     Checkpoint,
     Job,
     JobInput,
     JobKind,
     JobState,
 )
-from web.jobs.objects import CHECKPOINT_NAME, SOURCE_FOLDER, TABLE_NAME
+from web.jobs.objects import CHECKPOINT_NAME, SOURCE_FOLDER
 from web.jobs.params import TrainOptions, preset_named, resolve
 from web.jobs.presets import SENTENCES
+from web.jobs.room import room_for_a_job, room_for_a_training
 from web.voices import actions as voices
 from web.voices.models import BaseVoice, BaseVoiceState
 
@@ -56,7 +54,7 @@ def submit_prepare(user: User, dataset: Dataset) -> Job:
             dataset=dataset,
             spec={"language": dataset.language, "sample_rate": PREPARED_SAMPLE_RATE},
         )
-        _attach_table(job, rows)
+        attach_table(job, rows)
         JobInput.objects.bulk_create(
             JobInput(job=job, name=name, key=file.key, sha256=file.sha256, size=file.size)
             for name, file in sources.items()
@@ -115,10 +113,10 @@ def submit_train(
             ),
         }
         items = list(VersionItem.objects.filter(version=version))
-        _attach_table(job, map(_training_row, items))
-        _attach_clips(job, items)
+        attach_table(job, map(training_row, items))
+        attach_clips(job, items)
         if base_voice is not None:
-            _attach_base(job, base_voice)
+            attach_base(job, base_voice)
         start_job(job, user)
     return job
 
@@ -218,37 +216,6 @@ def voice_slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:40] or "voice"
 
 
-def room_for_a_job(team: Team) -> Team:
-    """Lock the team's row, so that parallel submissions can't pass the quota together."""
-    team = Team.objects.select_for_update().get(pk=team.pk)
-    active = Job.objects.filter(team=team, state__in=ACTIVE).count()
-    if active >= team.jobs_quota:
-        raise QuotaExceeded(
-            f"{team.name} has {active} jobs waiting or running and may have {team.jobs_quota}. "
-            "Wait for one to end, cancel one, or ask an administrator for more.",
-            code="jobs_quota",
-        )
-    return team
-
-
-def room_for_a_training(team: Team) -> Team:
-    """As `room_for_a_job`, and there must be minutes and storage left to train with."""
-    team = room_for_a_job(team)
-    if gpu_seconds_used(team) >= team.gpu_minutes_quota * 60:
-        raise QuotaExceeded(
-            f"{team.name} has used its {team.gpu_minutes_quota} minutes of training for this "
-            "month. They start anew on the 1st; an administrator can raise them before.",
-            code="gpu_quota",
-        )
-    if team.storage_used_bytes >= team.storage_quota_bytes:
-        raise QuotaExceeded(
-            f"The storage of {team.name} is full, so a training could not keep its checkpoints. "
-            "Delete what you no longer need, or ask an administrator for more.",
-            code="storage_quota",
-        )
-    return team
-
-
 def _new_job(user: User, team: Team | None, kind: JobKind, name: str, **fields: Any) -> Job:
     now = timezone.now()
     # At the end of the line, also where an administrator has re-ordered it.
@@ -295,48 +262,3 @@ def start_job(job: Job, user: User) -> None:
     queue.ring(job)
     audit.record(user, f"submit_{job.kind}", job, name=job.name)
     tell(job.pk, job.team_id)
-
-
-def _attach_table(job: Job, rows: Iterable[dict[str, Any]]) -> None:
-    """Store `utterances.ndjson` as an input of the job."""
-    job.save()
-    body = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-    reader = storage.HashingReader(io.BytesIO(body))
-    key = f"jobs/{job.pk}/0/{TABLE_NAME}"
-    storage.put(key, reader, len(body), "application/x-ndjson")  # type: ignore[arg-type]
-    JobInput.objects.create(job=job, name=TABLE_NAME, key=key, sha256=reader.sha256, size=len(body))
-
-
-def _training_row(item: VersionItem) -> dict[str, Any]:
-    return {
-        "id": str(item.pk),
-        "name": item.name,
-        "text": item.text,
-        "audio": f"clips/{item.clip_sha256}.wav",
-        "seconds": item.seconds,
-    }
-
-
-def _attach_clips(job: Job, items: Iterable[VersionItem]) -> None:
-    unique = {item.clip_sha256: item for item in items}
-    JobInput.objects.bulk_create(
-        JobInput(
-            job=job,
-            name=f"clips/{sha256}.wav",
-            key=item.clip_key,
-            sha256=sha256,
-            size=item.clip_size,
-        )
-        for sha256, item in unique.items()
-    )
-
-
-def _attach_base(job: Job, base: BaseVoice) -> None:
-    for name, part in (("weights.safetensors", "weights"), ("config.json", "config")):
-        JobInput.objects.create(
-            job=job,
-            name=f"base/{name}",
-            key=getattr(base, f"{part}_key"),
-            sha256=getattr(base, f"{part}_sha256"),
-            size=getattr(base, f"{part}_size"),
-        )

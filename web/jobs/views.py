@@ -8,14 +8,14 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from web.accounts.queries import find
+from web.accounts.queries import find, may_edit
 from web.core.pages import is_fragment, page, paged
 from web.datasets.models import Dataset
-from web.datasets.page_queries import language_name, may_edit
+from web.datasets.page_queries import language_name
 from web.jobs import page_queries
 from web.jobs.models import ACTIVE, Job, JobKind, JobState
 from web.jobs.presets import PRESETS
-from web.jobs.queries import place_in_queue
+from web.jobs.queries import with_places
 
 LOG_TAIL = 200
 FILTERS = {"all": "All", "active": "Now", "succeeded": "Done", "failed": "Failed"}
@@ -41,7 +41,7 @@ def jobs(request: HttpRequest) -> HttpResponse:
     context = {
         "section": "jobs",
         "page": found,
-        "rows": [(job, place_in_queue(job)) for job in found],
+        "rows": [(job, job.place) for job in found],
         "filters": FILTERS,
         "which": which,
     }
@@ -53,7 +53,7 @@ def _find(request: HttpRequest, pk: UUID) -> Job:
     rows = Job.objects.select_related(
         "team", "dataset", "version", "base_voice", "voice", "created_by"
     )
-    return find(rows, user, pk)
+    return find(with_places(rows), user, pk)
 
 
 @page
@@ -69,7 +69,7 @@ def job(request: HttpRequest, pk: UUID) -> HttpResponse:
         "active": row.state in ACTIVE,
         "timeline": page_queries.timeline(row),
         "attempts": list(row.attempts.all()),
-        "place": place_in_queue(row),
+        "place": row.place,
         "may_edit": may_edit(user, row.team),
         "language": language_name(row.spec.get("language", "")),
         "params": row.spec.get("params", {}),
@@ -113,7 +113,7 @@ def dataset_jobs(request: HttpRequest, pk: UUID) -> HttpResponse:
     user: Any = request.user
     dataset = find(Dataset.objects.all(), user, pk)
     rows = page_queries.job_rows(user).filter(dataset=dataset).order_by("-created")[:8]
-    context = {"rows": [(job, place_in_queue(job)) for job in rows], "dataset": dataset}
+    context = {"rows": [(job, job.place) for job in rows], "dataset": dataset}
     return render(request, "jobs/_dataset_jobs.html", context)
 
 

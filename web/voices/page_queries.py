@@ -6,8 +6,8 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from web.accounts.models import Team, User
-from web.accounts.queries import CAN_EDIT, visible
+from web.accounts.models import User
+from web.accounts.queries import visible
 from web.voices.models import BaseVoice, Voice, VoiceFile
 
 # What a person calls a part of the lineage, in the order shown.
@@ -17,12 +17,6 @@ SCORE_WORDS = {
     "kl": "Divergence (KL)",
     "dur": "Timing loss",
 }
-
-
-def may_edit(user: User, team: Team | None) -> bool:
-    if user.is_staff:
-        return True
-    return team is not None and team.memberships.filter(user=user, role__in=CAN_EDIT).exists()
 
 
 def voice_rows(user: User) -> QuerySet[Voice]:

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from web.accounts.queries import find
+from web.accounts.queries import CAN_EDIT, find, may_edit, memberships
 from web.core.pages import is_fragment, page, paged
 from web.core.problems import NotFound
 from web.voices import actions, page_queries
@@ -48,7 +48,7 @@ def voice(request: HttpRequest, pk: UUID) -> HttpResponse:
         "files": [(file, page_queries.file_url(file)) for file in row.files.all()],
         "roles": page_queries.by_role(row),
         "speakers": range(row.num_speakers),
-        "may_edit": page_queries.may_edit(user, row.team),
+        "may_edit": may_edit(user, row.team),
     }
     return render(request, "voices/voice.html", context)
 
@@ -76,13 +76,11 @@ def delete(request: HttpRequest, pk: UUID) -> HttpResponse:
 def base_voices(request: HttpRequest) -> HttpResponse:
     user: Any = request.user
     rows = page_queries.base_rows(user)
+    edited = set(memberships(user).filter(role__in=CAN_EDIT).values_list("team_id", flat=True))
     context = {
         "section": "base-voices",
-        "bases": [
-            (row, user.is_staff or (row.team and page_queries.may_edit(user, row.team)))
-            for row in rows
-        ],
-        "may_add": user.is_staff or user.memberships.exists(),
+        "bases": [(row, user.is_staff or row.team_id in edited) for row in rows],
+        "may_add": user.is_staff or bool(edited),
     }
     template = "voices/_bases.html" if is_fragment(request) else "voices/bases.html"
     return render(request, template, context)

@@ -10,6 +10,7 @@ from django.db import connection
 from web.accounts import actions
 from web.accounts.models import Team
 from web.core.problems import QuotaExceeded
+from web.core.words import in_words
 
 
 def test_what_fits_is_counted_and_more_is_refused_in_words(alpha: Team) -> None:
@@ -68,4 +69,4 @@ def test_parallel_uploads_cannot_pass_the_quota_together() -> None:
     ],
 )
 def test_bytes_in_words(size: int, words: str) -> None:
-    assert actions.in_words(size) == words
+    assert in_words(size) == words

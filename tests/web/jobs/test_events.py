@@ -17,6 +17,7 @@ from tests.factories import claimed, host, ready_base, ready_dataset
 from web.accounts.actions import create_token
 from web.accounts.models import Team, User
 from web.jobs import agent_actions as agents
+from web.jobs import live
 from web.jobs.actions import cancel_job, submit_train
 from web.jobs.agent_actions import Holder
 from web.jobs.live import Seen
@@ -106,6 +107,21 @@ def test_a_reader_who_comes_back_gets_only_what_is_new(
 
     heard = run(story())
     assert heard[0][2][-1] == {"step": 2, "values": {"mel": 1.4}}
+
+
+def test_a_reader_who_comes_late_gets_all_before_the_end(
+    alice: User, job: Job, holder: Holder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "BATCH", 2)
+    agents.store_metrics(holder, [(step, {"mel": 1.0}) for step in range(5)])
+    agents.store_log(holder, [(timezone.now(), "info", f"line {n}") for n in range(5)], 0)
+    cancel_job(alice, job)
+    heard = run(until(events(alice, f"/api/v1/jobs/{job.pk}/events"), "end"))
+    assert [name for name, _, _ in heard].count("job") == 1
+    steps = [point["step"] for name, _, data in heard if name == "metrics" for point in data]
+    assert sorted(set(steps)) == list(range(5))
+    lines = [line["text"] for name, _, data in heard if name == "log" for line in data]
+    assert lines == [f"line {n}" for n in range(5)]
 
 
 def test_lists_hear_that_something_of_their_team_changed(alice: User, job: Job) -> None:

@@ -53,6 +53,10 @@ def test_the_training_form_says_time_and_cost_before_the_click(alice: User, alph
     assert "No host is connected" in page
 
 
+def test_a_dataset_that_is_none_is_not_found(alice: User) -> None:
+    assert browser(alice).get(f"{reverse('training-new')}?dataset=nonsense").status_code == 404
+
+
 def test_the_training_form_submits(alice: User, alpha: Team) -> None:
     dataset, base = factories.ready_dataset(alpha), factories.ready_base()
     answer = browser(alice).post(

@@ -13,6 +13,8 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from web.core.words import in_words
+
 register = template.Library()
 
 
@@ -70,17 +72,8 @@ def clock(seconds: float | None) -> str:
 
 @register.filter
 def in_bytes(size: float | None) -> str:
-    """Bytes as people say them: `63 MB`."""
-    amount = float(size or 0)
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if amount < 1000:
-            return (
-                f"{amount:.0f} {unit}"
-                if amount >= 10 or unit == "bytes"
-                else f"{amount:.1f} {unit}"
-            )
-        amount /= 1000
-    return f"{amount:.1f} TB"
+    """Bytes as people say them; nothing is none."""
+    return in_words(size or 0)
 
 
 @register.filter
