@@ -21,13 +21,19 @@ function showBases() {
   bases.hidden = !needed;
 }
 
+let asked = 0;
+
 async function refresh() {
   showBases();
+  const ticket = ++asked;
 // Chosen before this was loaded, or brought back by the browser.
 if (form.querySelector("[name=preset]:checked:not([checked]), [name=base]:checked:not([checked])")) refresh();
   const response = await fetch(`${address}?${query()}`, { headers: { "HX-Request": "true" } });
   if (!response.ok || response.redirected) return;
-  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+  const text = await response.text();
+  // A later choice has been asked about meanwhile: its answer counts.
+  if (ticket !== asked) return;
+  const fresh = new DOMParser().parseFromString(text, "text/html");
   forecast.replaceChildren(...fresh.body.childNodes);
   for (const field of forecast.querySelectorAll("[data-default]")) {
     const input = document.getElementById(`p-${field.dataset.name}`);
