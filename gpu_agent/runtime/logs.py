@@ -1,4 +1,7 @@
-"""The agent's own log, on stderr. A job's log goes to the portal."""
+"""The agent's own log, on stderr. A job's log goes to the portal.
+
+Tracebacks come without the variables of their frames, of which some hold tokens.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,17 @@ def configure(form: LogFormat) -> None:
     last: list[structlog.types.Processor]
     if form == "json":
         last = [
-            structlog.processors.dict_tracebacks,
+            structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(default=str),
         ]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)]
+        last = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                pad_event_to=0,
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

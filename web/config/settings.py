@@ -210,7 +210,10 @@ DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True
 _renderer: structlog.types.Processor = (
     structlog.processors.JSONRenderer()
     if SYRINX_LOG == "json"
-    else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    # The other formatters show the variables of each frame, and tokens among them.
+    else structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
 )
 _shared: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -225,7 +228,7 @@ LOGGING = {
         "structured": {
             "()": structlog.stdlib.ProcessorFormatter,
             "processor": _renderer,
-            "foreign_pre_chain": _shared,
+            "foreign_pre_chain": [*_shared, structlog.processors.format_exc_info],
         }
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
