@@ -26,8 +26,6 @@ let asked = 0;
 async function refresh() {
   showBases();
   const ticket = ++asked;
-// Chosen before this was loaded, or brought back by the browser.
-if (form.querySelector("[name=preset]:checked:not([checked]), [name=base]:checked:not([checked])")) refresh();
   const response = await fetch(`${address}?${query()}`, { headers: { "HX-Request": "true" } });
   if (!response.ok || response.redirected) return;
   const text = await response.text();
