@@ -62,8 +62,9 @@ def _judge_lot(
 ) -> list[Judged]:
     context = stage.context
     cached = {name: _cache_path(spec, stage, name) for name in _audio_names(lot, stage)}
-    wanted = [name for name, path in cached.items() if not _is_cached(path)]
-    sources = context.fetch(wanted) if wanted else {}
+    # One name a content: two threads at one recording would take its files from each other.
+    wanted = {path: name for name, path in cached.items() if not _is_cached(path)}
+    sources = context.fetch(list(wanted.values())) if wanted else {}
 
     def judge(name: str) -> None:
         _judge_into_cache(sources[name], cached[name], spec, engine)

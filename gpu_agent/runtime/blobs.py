@@ -41,8 +41,8 @@ def is_whole(path: Path, file: RemoteFile) -> bool:
     return sha256_of(path) == file.sha256
 
 
-def link_or_copy(source: Path, target: Path) -> None:
-    """Replace `target` by a hard link to `source`."""
+def link(source: Path, target: Path) -> None:
+    """Replace `target` by a hard link to `source`. Raises `FileNotFoundError`."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     os.link(source, target)

@@ -12,7 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from gpu_agent.transport.messages import DeviceInfo
+
+log = structlog.get_logger(__name__)
 
 MIB = 1024**2
 QUERY_SECONDS = 20.0  # the driver may have to wake the GPUs first
@@ -55,12 +59,16 @@ async def query_gpus(fields: Sequence[str]) -> list[list[str]]:
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
-    process = await asyncio.create_subprocess_exec(
-        *(program, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(program, f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:  # no memory or no file handle left: the jobs must go on
+        log.warning("nvidia-smi can't be started", error=str(error))
+        return []
     try:
         output, _ = await asyncio.wait_for(process.communicate(), QUERY_SECONDS)
     except TimeoutError:

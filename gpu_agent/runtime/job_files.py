@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from gpu_agent.runtime.blobs import Blobs, is_whole, link_or_copy
+from gpu_agent.runtime.blobs import Blobs, is_whole, link
 from gpu_agent.runtime.workspace import below
-from gpu_agent.transport.errors import PortalRefused
+from gpu_agent.transport.errors import PortalRefused, TransferFailed
 from gpu_agent.transport.messages import (
     ClaimedJob,
     JobKey,
@@ -24,6 +25,7 @@ from gpu_agent.transport.transfers import Transfers, sha256_of
 
 # URLs live 15 minutes: a batch has to be through by then, and a message has a limit.
 BATCH = 200
+LINK_TRIES = 3
 
 T = TypeVar("T")
 
@@ -79,10 +81,16 @@ class JobFiles:
 
         get_url = _once_then(first_url, new_url)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if file.sha256:
-            link_or_copy(await self._blobs.fetch(file, get_url), path)
-        else:
+        if not file.sha256:
             await self._transfers.download(file, path, get_url)
+            return
+        for _ in range(LINK_TRIES):
+            blob = await self._blobs.fetch(file, get_url)
+            # Another device's job may have ended just now, and pruned the cache.
+            with contextlib.suppress(FileNotFoundError):
+                link(blob, path)
+                return
+        raise TransferFailed(f"the cache of this host has no room for {file.name}")
 
     async def keep(self, outputs: Sequence[Output]) -> list[StoredObject]:
         """Upload, in batches. Raises `Fenced`, `TransferFailed`, `OSError`, and

@@ -109,11 +109,13 @@ class Speech:
         async def get_url() -> str:
             return url
 
-        fresh = self._folder / "config.json"
-        await self._transfers.download(RemoteFile("voice.onnx.json", 0, ""), fresh, get_url)
-        kept = self._workspace.blob(hashlib.sha256(fresh.read_bytes()).hexdigest())
-        kept.parent.mkdir(exist_ok=True)
-        return fresh.rename(kept)
+        # A folder of its own: the start of another voice's, broken off, must not be gone on from.
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            fresh = Path(folder) / "config.json"
+            await self._transfers.download(RemoteFile("voice.onnx.json", 0, ""), fresh, get_url)
+            kept = self._workspace.blob(hashlib.sha256(fresh.read_bytes()).hexdigest())
+            kept.parent.mkdir(exist_ok=True)
+            return fresh.rename(kept)
 
     async def _ask(
         self, request: SpeakRequest, model: Path, config: Path, out: Path

@@ -98,5 +98,8 @@ class Worker:
     async def _tidy(self) -> None:
         workspace = self._host.workspace
         running = {key.job_id for key in self._leases.keys}
-        await asyncio.to_thread(workspace.remove_old_jobs, running)
-        await asyncio.to_thread(workspace.prune_cache, idle=not running)
+        try:
+            await asyncio.to_thread(workspace.remove_old_jobs, running)
+            await asyncio.to_thread(workspace.prune_cache, idle=not running)
+        except OSError as error:  # of a disk in trouble; the other devices' jobs go on
+            log.error("the work folder could not be tidied", error=str(error))

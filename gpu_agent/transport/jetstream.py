@@ -113,11 +113,14 @@ class Ring:
     _message: Msg
 
     async def ack(self) -> None:
-        await self._message.ack()
+        """Lost while NATS is away: then it rings again, for a job that is taken already."""
+        with contextlib.suppress(nats.errors.Error):
+            await self._message.ack()
 
     async def later(self, seconds: float) -> None:
         """Ring somebody again after `seconds`."""
-        await self._message.nak(delay=seconds)
+        with contextlib.suppress(nats.errors.Error):
+            await self._message.nak(delay=seconds)
 
 
 class Doorbell:

@@ -88,11 +88,13 @@ class SpeakResponder:
                 audio = await self._audio(message.data)
             except SpeakDeclined as declined:
                 log.info("declined to speak", code=declined.code)
-                body = {"code": declined.code, "message": declined.message}
-                headers = {"Syrinx-Status": str(declined.status), "Syrinx-Last": "1"}
-                await self._send(message.reply, json.dumps(body).encode(), headers)
-                return
-            await self._send_audio(message.reply, audio)
+                await self._send_refusal(message.reply, declined)
+            except Exception as error:  # of this host, such as a full disk; whoever asks waits
+                log.exception("could not speak")
+                said = f"The host could not speak the text ({type(error).__name__}). Try again."
+                await self._send_refusal(message.reply, SpeakDeclined(500, "internal", said))
+            else:
+                await self._send_audio(message.reply, audio)
         except nats.errors.Error as error:
             log.warning("an answer to a request to speak did not leave", error=str(error))
 
@@ -116,6 +118,11 @@ class SpeakResponder:
             if number == len(chunks) - 1:
                 headers["Syrinx-Last"] = "1"
             await self._send(inbox, chunk, headers)
+
+    async def _send_refusal(self, inbox: str, declined: SpeakDeclined) -> None:
+        body = {"code": declined.code, "message": declined.message}
+        headers = {"Syrinx-Status": str(declined.status), "Syrinx-Last": "1"}
+        await self._send(inbox, json.dumps(body).encode(), headers)
 
     async def _send(self, inbox: str, body: bytes, headers: dict[str, str]) -> None:
         if inbox:

@@ -74,6 +74,23 @@ def test_what_was_judged_before_is_not_fetched_again(
     assert len(other_rate.fetched) == 5
 
 
+def test_a_recording_that_is_there_several_times_is_judged_once(
+    speech: dict[str, Path], tmp_path: Path
+) -> None:
+    text, recording = next(iter(speech.items()))
+    files = {f"audio/{n}.wav": recording for n in range(8)}
+    lines = [
+        {"id": f"u{n}", "name": f"{n}.wav", "text": text, "audio": f"audio/{n}.wav"}
+        for n in range(8)
+    ]
+    table = write_ndjson(tmp_path / "utterances.ndjson", lines)
+    context = FolderContext(tmp_path, {"utterances.ndjson": table, **files})
+    result = recipes.run("prepare", SPEC, context)
+    assert isinstance(result, PrepareResult) and result.utterances == 8
+    assert len(context.fetched) == 2
+    assert len(context.kept["clip"]) == 8
+
+
 def test_an_unknown_language_and_an_empty_dataset_fail_clearly(
     inputs: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -96,3 +96,10 @@ def test_telemetry_is_of_each_device() -> None:
     assert second.utilisation == 0.0, "not every GPU tells"
     assert 0.0 <= cpu.utilisation <= 1.0
     assert cpu.memory_used_bytes > 0
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_telemetry_outlives_a_program_that_can_not_be_started(tmp_path: Path) -> None:
+    slots = find()
+    (tmp_path / "nvidia-smi").write_text("#!/no/such/shell\n")
+    assert asyncio.run(TelemetryLoop(slots).measure_once()) == ()

@@ -21,7 +21,7 @@ from nats.aio.msg import Msg
 from gpu_agent.runtime.blobs import Blobs
 from gpu_agent.runtime.speech import Speech
 from gpu_agent.runtime.workspace import Workspace
-from gpu_agent.transport.speak import SpeakDeclined, SpeakRequest
+from gpu_agent.transport.speak import SpeakDeclined, SpeakRequest, SpeakResponder
 from gpu_agent.transport.transfers import Transfers
 from tests.eventually import assert_eventually
 from tests.gpu_agent.conftest import AgentProcess, StartAgent
@@ -142,3 +142,19 @@ def test_what_takes_too_long_is_declined(store: ObjectStore, tmp_path: Path) -> 
             await transfers.close()
 
     asyncio.run(speak())
+
+
+def test_a_fault_of_the_host_is_told_at_once(bell: NatsServer) -> None:
+    async def full(request: SpeakRequest) -> bytes:
+        raise OSError("No space left on device")
+
+    async def story(client: Client) -> Msg:
+        responder = asyncio.create_task(SpeakResponder(client, SPEAK, full).run())
+        await asyncio.sleep(0)  # to its subscription
+        body = {"model_sha256": "0", "model_url": "x", "config_url": "x", "text": "Hi."}
+        try:
+            return await client.request(SPEAK, json.dumps(body).encode(), timeout=10)
+        finally:
+            responder.cancel()
+
+    assert refusal([bell.do(story)]) == ("500", "internal")

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 from web.core.embedded import CannotStart
+from web.core.embedded.secret_files import write_private
 
 # Below the range that Linux hands out to outgoing connections (32768 and up), and with room
 # for SeaweedFS, whose gRPC ports are always the port + 10,000.
@@ -33,7 +34,7 @@ class Ports:
             self._taken |= group
             if self._known.get(name) != port:
                 self._known[name] = port
-                self._file.write_text(json.dumps(self._known, indent=2) + "\n")
+                write_private(self._file, json.dumps(self._known, indent=2) + "\n")
             return port
         raise CannotStart("No free port was found on 127.0.0.1.")
 
