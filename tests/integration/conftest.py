@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_agent.pipeline.audio import ffmpeg_path
+from gpu_agent.pipeline.decoding import ffmpeg_path
 from tests.integration.portal import Portal
 from tests.stack import Stack
 from web.datasets import sample

@@ -1,6 +1,6 @@
 """A training, from features to a final checkpoint.
 
-    begin: model (fresh, from a base, or from a checkpoint) → data → Lightning
+    begin: model (see `beginning.py`) → data → Lightning
     each step: learn, tell, look what is wished or due
     checkpoint: score on held-out clips, save, render sentences
 
@@ -22,11 +22,9 @@ from typing import Any
 
 import lightning
 import torch
-from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
-from safetensors.torch import load_file
 
 from gpu_agent.engines.base import JobFailed, Released, Reporter, Trained, TrainJob
-from gpu_agent.engines.piper import checkpoints, data, model, rendering, voice_config
+from gpu_agent.engines.piper import beginning, checkpoints, data, model, rendering
 from gpu_agent.engines.piper.schedule import Schedule, learning_rate
 
 METRICS_SECONDS = 1.0  # a point a second is all that a chart shows
@@ -39,7 +37,7 @@ def train(job: TrainJob, reporter: Reporter) -> Trained:
 
     Raises `Released` (with a checkpoint stored), or `JobFailed`.
     """
-    check_limits(job)
+    beginning.check_limits(job)
     _quiet_lightning()
     if job.params.threads > 0:
         torch.set_num_threads(job.params.threads)
@@ -57,46 +55,23 @@ def train(job: TrainJob, reporter: Reporter) -> Trained:
     return run.last
 
 
-def check_limits(job: TrainJob) -> None:
-    params = job.params
-    if params.max_steps <= 0 and params.max_epochs <= 0 and params.max_minutes <= 0:
-        raise JobFailed(
-            "params_invalid",
-            "The training has no end. Set max_steps, max_epochs or max_minutes.",
-        )
-    if params.batch_size < 1 or params.learning_rate <= 0 or params.checkpoint_minutes <= 0:
-        raise JobFailed(
-            "params_invalid",
-            "batch_size, learning_rate and checkpoint_minutes must be greater than zero.",
-        )
-    if params.segment_size < 2048 or params.segment_size % 256:
-        raise JobFailed(
-            "params_invalid",
-            "segment_size must be a multiple of 256 and at least 2048 audio samples.",
-        )
-    if not job.features:
-        raise JobFailed(
-            "dataset_empty",
-            "No utterance of the dataset can be trained on. See its report for the reasons.",
-        )
-
-
 class Run(lightning.Callback):
     """The state of one training between its steps."""
 
     def __init__(self, job: TrainJob, reporter: Reporter) -> None:
         self.job, self.reporter, self.params = job, reporter, job.params
         torch.manual_seed(job.params.seed)
-        self.step = self.epoch = self.batch_in_epoch = self.skipped = 0
-        self.imported: list[str] = []
-        self.resumed: dict[str, Any] | None = None
+        self.skipped = 0
         self.released = False
         self.last: Trained | None = None
         self.recent: dict[str, float] = {}
         self._told = 0.0
-        base = voice_config.read(job.base_config) if job.base_config else None
-        self.id_map: Mapping[str, Any] = base["phoneme_id_map"] if base else DEFAULT_PHONEME_ID_MAP
-        self.model = self._model(base)
+        begun = beginning.begin(job, reporter)
+        self.step, self.epoch = begun.step, begun.epoch
+        self.batch_in_epoch = begun.batch_in_epoch
+        self.imported, self.id_map = begun.imported, begun.id_map
+        self.resumed = begun.resumed
+        self.model = begun.model
         self.model.adversarial = job.params.adversarial
         self.model.train()
         self._data()
@@ -107,57 +82,6 @@ class Run(lightning.Callback):
         ]
 
     # -- beginning ---------------------------------------------------------
-
-    def _model(self, base: Mapping[str, Any] | None) -> model.TrainingModel:
-        if self.job.resume is not None:
-            return self._resumed_model(self.job.resume)
-        if base is None or self.job.base_weights is None:
-            shape = model.architecture(self.params.quality)
-            self.reporter.log("Starting from scratch: all parameters are random.")
-            return self._build(shape)
-        if base["num_speakers"] > 1:
-            raise JobFailed(
-                "base_multi_speaker",
-                "The base voice has several speakers; training starts from voices with one. "
-                "Choose another base.",
-            )
-        quality = base["audio"].get("quality", self.params.quality)
-        if quality != self.params.quality:
-            raise JobFailed(
-                "base_quality",
-                f"The base voice has quality “{quality}”, the training asks for "
-                f"“{self.params.quality}”. Choose the same.",
-            )
-        built = self._build(model.architecture(quality, num_symbols=base["num_symbols"]))
-        filled = model.fill(built, load_file(self.job.base_weights))
-        self.imported = filled.found
-        self.reporter.log(
-            f"{len(filled.found)} tensors come from the base voice, {len(filled.fresh)} are new."
-        )
-        return built
-
-    def _build(self, shape: Mapping[str, Any]) -> model.TrainingModel:
-        shape = {
-            **shape,
-            "segment_size": self.params.segment_size,
-            "batch_size": self.params.batch_size,
-            "lr_decay": self.params.lr_decay,
-        }
-        return model.build(shape, learning_rate=self.params.learning_rate)
-
-    def _resumed_model(self, path: Path) -> model.TrainingModel:
-        content = checkpoints.load(path)
-        note = checkpoints.note_of(content)
-        built = self._build(checkpoints.hparams_of(content))
-        built.load_state_dict(content["state_dict"])
-        if note:
-            self.step, self.epoch = note["step"], note["epoch"]
-            self.batch_in_epoch = note["batch_in_epoch"]
-            self.imported = note["imported"]
-            self.id_map = note["phoneme_id_map"]
-        self.resumed = content
-        self.reporter.log(f"Continuing from the checkpoint at step {self.step}.")
-        return built
 
     def _data(self) -> None:
         on_cpu = self.job.device == "cpu"

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from gpu_agent.engines.piper.engine import PiperEngine
-from gpu_agent.pipeline import audio
-from gpu_agent.pipeline.audio import Judged, ffmpeg_path, judge_recording
+from gpu_agent.pipeline import decoding
+from gpu_agent.pipeline.audio import Judged, judge_recording
+from gpu_agent.pipeline.decoding import ffmpeg_path
 
 FORMATS = {
     "a.wav": ["-c:a", "pcm_s24le", "-ar", "44100", "-ac", "2"],
@@ -175,9 +176,9 @@ def test_what_needs_too_much_is_stopped(
     judge: Callable[[Path], Judged],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tight = audio._LIMITS.replace(f"ulimit -v {audio.MEMORY_KIB}", "ulimit -v 20000")
-    assert tight != audio._LIMITS
-    monkeypatch.setattr(audio, "_LIMITS", tight)
+    tight = decoding._LIMITS.replace(f"ulimit -v {decoding.MEMORY_KIB}", "ulimit -v 20000")
+    assert tight != decoding._LIMITS
+    monkeypatch.setattr(decoding, "_LIMITS", tight)
     assert codes(judge(sentence)) == ["undecodable"]
 
 
