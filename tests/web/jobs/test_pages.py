@@ -9,7 +9,7 @@ from django.urls import reverse
 from tests import factories
 from web.accounts.models import Team, User
 from web.datasets.models import Dataset
-from web.jobs.models import Job, JobState
+from web.jobs.models import Checkpoint, Job, JobState
 from web.jobs.submission import submit_train
 
 pytestmark = pytest.mark.django_db
@@ -116,3 +116,14 @@ def test_the_sample_becomes_a_dataset(alice: User) -> None:
     dataset = Dataset.objects.get()
     assert answer.headers["Location"] == reverse("dataset", args=[dataset.pk])
     assert "Check recordings" in text_of(browser(alice), answer.headers["Location"])
+
+
+def test_a_checkpoint_that_was_not_scored_yet_is_listed(alice: User, alpha: Team) -> None:
+    """One saved on the way out of a host, before the first validation."""
+    dataset = factories.ready_dataset(alpha)
+    job = submit_train(alice, dataset, preset="quick", base_voice=factories.ready_base())
+    Checkpoint.objects.create(
+        job=job, attempt=1, step=7, epoch=0, scores={"mel": 1.682513}, name="a", key="a", size=1
+    )
+    said = text_of(browser(alice), reverse("job", args=[job.pk]))
+    assert "1.683" in said and "—" in said

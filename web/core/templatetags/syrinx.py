@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import lucide
 from django import template
@@ -82,9 +82,12 @@ def percent(fraction: float | None) -> str:
 
 
 @register.filter
-def number(value: float | None) -> str:
-    """Four digits that matter, with narrow spaces between thousands."""
-    if value is None:
+def number(value: float | Literal[""] | None) -> str:
+    """Four digits that matter, with narrow spaces between thousands.
+
+    A key that is missing, such as a score not measured yet, comes from a template as "".
+    """
+    if value is None or value == "":
         return "—"
     if isinstance(value, int) or abs(value) >= 1000:
         return f"{value:,.0f}".replace(",", "\u202f")
