@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import pickle
-import zipfile
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -46,16 +46,19 @@ def load(path: Path) -> dict[str, Any]:
     try:
         with torch.serialization.safe_globals(_PATHS):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise JobFailed(
-            "checkpoint_unsafe",
-            "This checkpoint asks to run code while it is loaded, so it was refused "
-            f"({_first_line(error)}). Take the file from its original publisher.",
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # unpickling rubbish raises anything
+        code = _code_in(error)
+        if code:
+            raise JobFailed(
+                "checkpoint_unsafe",
+                f"This checkpoint asks to run code while it is loaded ({code}), so it was "
+                "refused. Take the file from its original publisher.",
+            ) from error
         raise JobFailed(
             "checkpoint_unreadable",
-            f"This file is no checkpoint, or is damaged ({_first_line(error)}). Upload it again.",
+            "This file is no PyTorch checkpoint, or is damaged. Upload it again.",
         ) from error
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
         raise JobFailed(
@@ -99,12 +102,12 @@ def written_whole(path: Path) -> Iterator[Path]:
     partial.replace(path)
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    for line in lines:
-        if "GLOBAL" in line or "global" in line:
-            return line.strip()[:200]
-    return lines[0][:200]
+def _code_in(error: Exception) -> str:
+    """What an unsafe checkpoint would call, as torch names it; empty for any other error."""
+    if not isinstance(error, pickle.UnpicklingError):
+        return ""
+    found = re.search(r"GLOBAL (\S+)", str(error))
+    return found[1][:100] if found else ""
 
 
 def note_of(content: Mapping[str, Any]) -> dict[str, Any]:

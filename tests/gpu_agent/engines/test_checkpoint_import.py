@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ def test_a_poisoned_checkpoint_runs_nothing_and_is_refused(tmp_path: Path) -> No
         with pytest.raises(JobFailed) as refused:
             checkpoints.load(path)
         assert refused.value.code == "checkpoint_unsafe"
+        assert "weights_only" not in refused.value.message
         assert "was refused" in refused.value.message
     assert not (tmp_path / "touched").exists()
 
@@ -76,12 +78,14 @@ def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, rhasspy: Path) 
         "empty": b"",
         "text": b"hello",
         "half": rhasspy.read_bytes()[:5000],
+        "pickle": pickle.dumps({"a": 1}),
+        "rubbish": bytes(range(255, 0, -1)) * 9,
     }.items():
         path = tmp_path / f"{name}.ckpt"
         path.write_bytes(content)
         with pytest.raises(JobFailed) as refused:
             checkpoints.load(path)
-        assert refused.value.code in ("checkpoint_unreadable", "checkpoint_unsafe")
+        assert refused.value.code == "checkpoint_unreadable"
     with zipfile.ZipFile(tmp_path / "zip.ckpt", "w") as file:
         file.writestr("a.txt", "hello")
     with pytest.raises(JobFailed) as refused:
