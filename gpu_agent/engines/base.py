@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 Wish = Literal["finish_now", "checkpoint_now", "release"]
-Quality = Literal["x_low", "low", "medium", "high"]
 
 # Piper's four qualities: https://github.com/OHF-Voice/piper1-gpl/blob/main/docs/TRAINING.md
 SAMPLE_RATES: dict[str, int] = {"x_low": 16000, "low": 16000, "medium": 22050, "high": 22050}

@@ -9,17 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 # The engine reads these too, so they live below the pipeline.
-from gpu_agent.engines.base import SAMPLE_RATES, Quality, TrainParams
+from gpu_agent.engines.base import TrainParams
 
 __all__ = [
-    "SAMPLE_RATES",
     "ExportSpec",
     "ImportBaseResult",
     "ImportBaseSpec",
     "Lineage",
     "PrepareResult",
     "PrepareSpec",
-    "Quality",
     "Result",
     "Spec",
     "TrainParams",

@@ -99,11 +99,6 @@ class Child:
         await self.wait()
         self._stderr.cancel()
 
-    def kill_now(self) -> None:
-        """The same without waiting, for the moment before this process exits."""
-        if self.is_running:
-            self._signal(signal.SIGTERM)
-
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)

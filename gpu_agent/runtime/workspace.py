@@ -57,9 +57,6 @@ class Workspace:
             raise ValueError(f"{job_id!r} is no job id")
         return self.jobs / job_id
 
-    def forget_job(self, job_id: str) -> None:
-        shutil.rmtree(self.job_folder(job_id), ignore_errors=True)
-
     def remove_old_jobs(self, running: Collection[str]) -> int:
         """Folders of jobs that were not started here lately; returns how many went."""
         removed = 0

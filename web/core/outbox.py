@@ -16,7 +16,6 @@ from django.utils import timezone
 from web.core.models import OutboxMessage
 
 KEEP_PUBLISHED = timedelta(days=1)
-WAKE_CHANNEL = "syrinx_outbox"
 
 
 def enqueue(subject: str, message_id: str, payload: dict[str, Any]) -> None:
@@ -24,8 +23,6 @@ def enqueue(subject: str, message_id: str, payload: dict[str, Any]) -> None:
     if not connection.in_atomic_block:
         raise RuntimeError("an outbox row must share the transaction of its change")
     OutboxMessage.objects.create(subject=subject, message_id=message_id, payload=payload)
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, '')", [WAKE_CHANNEL])
 
 
 def relay_once(publish: Callable[[str, str, dict[str, Any]], None], limit: int = 100) -> int:

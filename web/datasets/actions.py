@@ -54,7 +54,6 @@ __all__ = [
     "mark_prepare_failed",
     "mark_preparing",
     "prepare_inputs",
-    "rename_dataset",
 ]
 
 LONGEST_NAME = 80
@@ -69,10 +68,6 @@ def create_dataset(user: User, team: Team, name: str, language: str) -> Dataset:
         dataset = Dataset.objects.create(team=team, name=name, language=language, created_by=user)
         audit.record(user, "create_dataset", dataset, name=name, language=language)
     return dataset
-
-
-def rename_dataset(user: User, dataset: Dataset, name: str) -> Dataset:
-    return change_dataset(user, dataset, name=name)
 
 
 def change_dataset(

@@ -12,9 +12,6 @@ from web.voices.models import BaseVoice
 
 Quality = Literal["x_low", "low", "medium", "high"]
 
-# Hz, as Piper defines its qualities.
-SAMPLE_RATES = {"x_low": 16000, "low": 16000, "medium": 22050, "high": 22050}
-
 BUDGETS = ("max_steps", "max_epochs", "max_minutes")
 
 

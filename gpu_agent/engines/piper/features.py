@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import librosa
 import numpy as np
 import torch
 from piper.train.vits.mel_processing import spectrogram_torch
@@ -151,13 +152,22 @@ def _make(clip: Path, ids: list[int], settings: Mapping[str, Any], path: Path) -
 
 
 def read_wav(path: Path, sample_rate: int) -> Any:
-    """int16 `[samples]` of a 16-bit mono WAV. Raises `JobFailed('clip_format')` for
-    another rate or width: clips come from our own prepare job."""
+    """int16 `[samples]` of a 16-bit mono WAV, brought down to `sample_rate` Hz from a higher rate.
+
+    Datasets are prepared once, at the rate of Piper's better qualities. Raises
+    `JobFailed('clip_format')` for a lower rate or another width: clips come from our own
+    prepare job.
+    """
     with wave.open(str(path), "rb") as file:
-        if (file.getframerate(), file.getsampwidth(), file.getnchannels()) != (sample_rate, 2, 1):
+        rate = file.getframerate()
+        if rate < sample_rate or (file.getsampwidth(), file.getnchannels()) != (2, 1):
             raise JobFailed(
                 "clip_format",
-                f"{path.name} is not 16-bit mono at {sample_rate} Hz: the dataset was prepared "
-                "for another quality. Prepare it again.",
+                f"{path.name} is not 16-bit mono at {sample_rate} Hz or more: the dataset was "
+                "prepared for another quality. Prepare it again.",
             )
-        return np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
+        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
+    if rate == sample_rate:
+        return samples
+    lower = librosa.resample(samples.astype(np.float32), orig_sr=rate, target_sr=sample_rate)
+    return np.clip(np.rint(lower), -32768, 32767).astype("<i2")

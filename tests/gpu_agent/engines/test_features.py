@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from piper.phoneme_ids import DEFAULT_PHONEME_ID_MAP
+from safetensors.torch import load_file
 
 from gpu_agent.engines.base import JobFailed, Prepared, Utterance
 from gpu_agent.engines.phonemizer import PiperEspeak
@@ -79,7 +80,14 @@ def test_a_half_written_entry_is_made_again(utterances: list[Utterance], tmp_pat
     assert prepare(utterances[:1], tmp_path).features == [first]
 
 
-def test_clips_of_another_rate_are_refused(utterances: list[Utterance], tmp_path: Path) -> None:
+def test_clips_are_brought_down_to_a_lower_rate_and_never_up(
+    utterances: list[Utterance], tmp_path: Path
+) -> None:
+    [full] = prepare(utterances[:1], tmp_path).features
+    [low] = prepare(utterances[:1], tmp_path, rate=16000).features
+    assert low.frames == pytest.approx(full.frames * 16000 / 22050, abs=2)
+    loudest = [load_file(each.path)["audio"].abs().max().item() for each in (full, low)]
+    assert loudest[1] == pytest.approx(loudest[0], rel=0.2)
     with pytest.raises(JobFailed) as refused:
-        prepare(utterances[:1], tmp_path, rate=16000)
+        prepare(utterances[:1], tmp_path, rate=44100)
     assert refused.value.code == "clip_format"
