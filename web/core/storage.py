@@ -135,6 +135,15 @@ def start_multipart(key: str) -> str:
     return client()._create_multipart_upload(settings.SYRINX_S3_BUCKET, key, {})
 
 
+def abort_multipart(key: str, upload_id: str) -> None:
+    """Forget the parts of an upload that was never completed, if there are any."""
+    try:
+        client()._abort_multipart_upload(settings.SYRINX_S3_BUCKET, key, upload_id)
+    except S3Error as error:
+        if error.code != "NoSuchUpload":
+            raise
+
+
 def presigned_part(key: str, upload_id: str, number: int) -> str:
     """A URL that writes part `number` (from 1)."""
     return _signer().get_presigned_url(

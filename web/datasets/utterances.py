@@ -245,8 +245,10 @@ def _issue(fault: Fault) -> dict[str, Any]:
 
 def _nothing_usable(rejected: list[dict[str, str]]) -> str:
     first = rejected[0]
-    more = f" ({len(rejected) - 1} more like it or other)" if len(rejected) > 1 else ""
+    more = f" ({len(rejected) - 1} more were not taken either.)" if len(rejected) > 1 else ""
+    # Some names are places in the transcripts, which the reason says too.
+    name = "" if first["reason"].startswith(first["name"]) else f"{first['name']}: "
     return (
         "No recording has a text that fits, so there is nothing to check. "
-        f"{first['name']}: {first['reason']}{more}"
+        f"{name}{first['reason']}{more}"
     )

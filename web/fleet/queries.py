@@ -65,12 +65,10 @@ def best_waiting(agent: Agent, device: str) -> Job | None:
 def _just_lost_here(job: Job, agent: Agent, others: list[Agent]) -> bool:
     """Whether another host should try first."""
     is_first_try = job.attempt == 0
-    if is_first_try or job.queued_at < timezone.now() - SHY_OF_LOSER:
+    if is_first_try or not any(job.kind in other.capabilities for other in others):
         return False
-    if not any(job.kind in other.capabilities for other in others):
-        return False
-    last = job.attempts.order_by("-number").first()
-    return last is not None and last.outcome == "lease_lost" and last.agent_id == agent.pk
+    recent = job.attempts.filter(number=job.attempt, ended__gt=timezone.now() - SHY_OF_LOSER)
+    return recent.filter(outcome="lease_lost", agent_id=agent.pk).exists()
 
 
 def card(agent: Agent) -> dict[str, Any]:

@@ -103,14 +103,12 @@ def release_job(holder: Holder, reason: str) -> None:
 
 
 def _requeue(mine: QuerySet[Job], job_id: UUID, attempt: int, outcome: str, reason: str) -> None:
-    """Back to the queue, keeping its place among equals. Zero rows: `Fenced`."""
-    now = timezone.now()
+    """Back to the queue, at its old place among equals. Zero rows: `Fenced`."""
     if not mine.update(
         state=JobState.QUEUED,
         lease_until=None,
         agent_id=None,
-        queued_at=now,
-        rung_at=now,
+        rung_at=timezone.now(),
         eta_seconds=None,
         note=reason[:300],
     ):

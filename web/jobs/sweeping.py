@@ -22,6 +22,9 @@ def sweep_objects() -> int:
     rows = list(ended.exclude(job__state__in=ACTIVE).order_by("pk")[:BATCH])
     keys = {row.key for row in rows}
     unneeded = keys - in_use(keys)
+    for row in rows:
+        if row.upload_id and row.key in unneeded:
+            storage.abort_multipart(row.key, row.upload_id)
     storage.delete(unneeded)
     # The others are looked after by the rows that name them.
     JobObject.objects.filter(pk__in=[row.pk for row in rows]).delete()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import httpx
 import pytest
 from django.utils import timezone
 
@@ -40,3 +41,17 @@ def test_only_what_no_row_names_is_swept(alice: User, alpha: Team) -> None:
     assert storage.size(key) is None
     assert all(storage.size(file.key) for file in VoiceFile.objects.all())
     assert sweep_objects() == 0
+
+
+def test_an_upload_that_was_broken_off_leaves_no_parts(alice: User, alpha: Team) -> None:
+    submit_train(alice, ready_dataset(alpha), preset="cpu", base_voice=ready_base())
+    agent, _ = host()
+    _, holder = claimed(agent)
+    [row] = agents.create_objects(holder, [("big.ckpt", 100 * 2**20, "0" * 64)])
+    upload = agents.multipart_of(row)
+    assert agents.multipart_of(row) == upload, "a second try goes on with the same upload"
+    agents.finish_failed(holder, "broken", "It broke.")
+    Job.objects.update(ended=timezone.now() - timedelta(hours=2))
+    assert sweep_objects() == 1
+    part = storage.presigned_part(row.key, upload, 1)
+    assert httpx.put(part, content=b"late").status_code == 404
