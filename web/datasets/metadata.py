@@ -185,7 +185,8 @@ def _lines(data: bytes, file_name: str, warnings: list[str]) -> list[str]:
         more = f" and {len(foreign) - 5} more" if len(foreign) > 5 else ""
         warnings.append(
             f"{file_name} is not all UTF-8: line{'s' * (len(foreign) > 1)} {some}{more} "
-            f"{'were' if len(foreign) > 1 else 'was'} read as Latin-1 (Windows-1252). Check the accents, and save it as UTF-8."
+            f"{'were' if len(foreign) > 1 else 'was'} read as Latin-1 (Windows-1252). Check the "
+            "accents, and save it as UTF-8."
         )
     return lines
 

@@ -61,7 +61,7 @@ def test_latin_1_is_read_and_said_so() -> None:
     found = read("a|Grüße, Señor \u2013 café.\nb|plain\n".encode("cp1252"))
     assert found.rows[0].text == "Grüße, Señor \u2013 café."
     assert len(found.warnings) == 1
-    assert "line 1 were read as Latin-1" in found.warnings[0]
+    assert "line 1 was read as Latin-1" in found.warnings[0]
 
 
 def test_one_bad_byte_does_not_garble_the_other_lines() -> None:
