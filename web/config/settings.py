@@ -237,7 +237,8 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": SYRINX_LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
-        "django_structlog": {"level": "WARNING"},
+        # A reader who leaves a live page cancels its stream: no news.
+        "django_structlog": {"level": "ERROR"},
     },
 }
 structlog.configure(

@@ -18,6 +18,8 @@ from django.db import connection
 from web.core.database import own_parameters
 
 CHANNEL = "syrinx_events"
+# The topic of what all teams share.
+EVERYONE = "everyone"
 RECONNECT_SECONDS = 1.0
 # It only ever listens, and would not notice a server that vanished without a word. In seconds.
 KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}

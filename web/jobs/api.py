@@ -14,6 +14,7 @@ from pydantic import Field
 from web.accounts.api_auth import caller
 from web.accounts.queries import find, visible, working_team
 from web.core.downloads import serve_object
+from web.core.events import EVERYONE
 from web.core.paging import Limit, Offset, Page, page_of
 from web.core.problems import Forbidden
 from web.datasets.models import Dataset
@@ -166,7 +167,8 @@ def events(request: HttpRequest, job_id: UUID) -> HttpResponseBase:
 def team_events(request: HttpRequest) -> HttpResponseBase:
     """Server-sent event `changed` whenever something of the caller's teams changed."""
     user = caller(request)
-    topics = [f"team:{team}" for team in user.memberships.values_list("team_id", flat=True)]
+    topics = [EVERYONE]
+    topics += [f"team:{team}" for team in user.memberships.values_list("team_id", flat=True)]
     if user.is_staff:
         topics += ["queue", "fleet"]
     return live.stream(live.topic_events(topics))

@@ -213,8 +213,8 @@ def _warnings(
     speech, enough = included / 60, ENOUGH_MINUTES[preset.key]
     if speech < enough:
         found.append(
-            f"{speech:.0f} minutes of usable speech are little for this; "
-            f"{enough} or more are better."
+            f"There is little speech for this ({speech:.1f} minutes); {enough} minutes or more "
+            "are better."
         )
     if base is not None and base.language.split("-")[0] != dataset.language.split("-")[0]:
         found.append(

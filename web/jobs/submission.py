@@ -13,7 +13,7 @@ from django.utils import timezone
 from web.accounts.models import Team, User
 from web.accounts.queries import require_editor
 from web.core import audit
-from web.core.problems import Conflict, Forbidden, Invalid, NotFound
+from web.core.problems import Conflict, Forbidden, NotFound
 from web.datasets import actions as datasets
 from web.datasets.models import Dataset, DatasetState, VersionItem
 from web.jobs import queue
@@ -193,7 +193,7 @@ def default_base(team: Team, language: str) -> BaseVoice:
     ready = BaseVoice.objects.filter(state=BaseVoiceState.READY)
     mine = list(ready.filter(team=team)) + list(ready.filter(team=None))
     if not mine:
-        raise Invalid(
+        raise Conflict(
             "There is no base voice to start from yet. Add one on the page Base voices, or train "
             "from scratch.",
             code="no_base_voice",

@@ -13,7 +13,7 @@ from web.accounts.actions import charge_storage, release_storage
 from web.accounts.models import Team, User
 from web.accounts.queries import require_editor
 from web.core import audit, storage
-from web.core.events import announce
+from web.core.events import EVERYONE, announce
 from web.core.problems import Conflict, Forbidden, Invalid
 from web.voices.models import BaseVoice, BaseVoiceState, Voice, VoiceFile
 from web.voices.signals import base_voice_deleting
@@ -160,6 +160,7 @@ def finish_import(base: BaseVoice, result: dict[str, Any], files: Sequence[Store
     }
     base.state, base.error = BaseVoiceState.READY, ""
     base.save()
+    announce(EVERYONE if base.team_id is None else f"team:{base.team_id}")
     if base.team is not None:
         charge_storage(base.team, base.weights_size + base.config_size)
 
