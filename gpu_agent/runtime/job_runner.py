@@ -115,6 +115,9 @@ class JobRunner:
         if ending is None:
             return None
         self._log.info("job ended", outcome=ending.outcome.value, code=ending.error_code)
+        if ending.outcome is not Outcome.RELEASED:
+            # It never comes back; one that was handed back may, and finds its inputs here.
+            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
         return ending.outcome
 
     async def _unless_abandoned(self, work: Coroutine[Any, Any, Ending]) -> Ending | None:

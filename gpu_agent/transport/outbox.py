@@ -2,7 +2,7 @@
 
     progress   the latest a job, older ones are overwritten
     metrics    batches, one on the way a job, sent again until acknowledged
-    log        bounded; what does not fit is counted and the count is told
+    log        as metrics; bounded: what does not fit is counted and the count is told
     stage, sample, checkpoint   in order, sent again until acknowledged
 
 Knows no connection: the session takes messages out and reports acknowledgements.
@@ -35,6 +35,8 @@ class _Job:
     """The batch that waits for its acknowledgement; 0 when none does."""
     log: deque[pb.LogLine] = field(default_factory=deque)
     log_dropped: int = 0
+    log_ack: int = 0
+    """As `metrics_ack`: an end must not overtake the line that explains it."""
 
 
 class Outbox:
@@ -123,10 +125,15 @@ class Outbox:
             )
             self._unacked[job.metrics_ack] = message
             yield message
-        while job.log or job.log_dropped:
+        if (job.log or job.log_dropped) and not job.log_ack:
             lines = [job.log.popleft() for _ in range(min(LOG_BATCH, len(job.log)))]
             dropped, job.log_dropped = job.log_dropped, 0
-            yield pb.SessionUp(job=ref, log=pb.Log(lines=lines, dropped=dropped))
+            job.log_ack = next(self._ids)
+            message = pb.SessionUp(
+                job=ref, ack_id=job.log_ack, log=pb.Log(lines=lines, dropped=dropped)
+            )
+            self._unacked[job.log_ack] = message
+            yield message
         if job.progress is not None and not job.progress_sent:
             job.progress_sent = True
             yield pb.SessionUp(job=ref, progress=job.progress)
@@ -138,6 +145,8 @@ class Outbox:
         job = self._jobs.get(JobKey(message.job.job_id, message.job.attempt))
         if job is not None and job.metrics_ack == ack_id:
             job.metrics_ack = 0
+        if job is not None and job.log_ack == ack_id:
+            job.log_ack = 0
 
     def reconnected(self) -> None:
         """A new stream: all that was not acknowledged goes again, in order."""

@@ -85,6 +85,9 @@ def resolve(preset: Preset, chosen: TrainOptions, base: BaseVoice | None) -> dic
     if any(name in given for name in BUDGETS):
         # A budget that a person names replaces the preset's, whatever its unit.
         params.update({name: given.get(name, 0) for name in BUDGETS})
+        if params["max_steps"] and "warmup_steps" not in given:
+            # A short budget keeps a quarter for the voice itself.
+            params["warmup_steps"] = min(params["warmup_steps"], params["max_steps"] * 3 // 4)
     if base is not None:
         params["quality"] = given.get("quality", base.quality)
         if params["quality"] != base.quality:

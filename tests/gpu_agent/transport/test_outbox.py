@@ -76,11 +76,24 @@ def test_a_flood_of_log_lines_is_cut_and_counted() -> None:
     outbox = Outbox()
     for number in range(LOG_KEPT + 5):
         outbox.log(KEY, 0.0, "info", f"{number}" + "x" * LINE_LENGTH)
-    messages = [message.log for _, message in bodies(outbox)]
+    messages = []
+    while taken := bodies(outbox):
+        [(_, message)] = taken
+        messages.append(message.log)
+        outbox.acknowledge(message.ack_id)
     assert sum(len(log.lines) for log in messages) == LOG_KEPT
     assert sum(log.dropped for log in messages) == 5
     assert all(len(line.text) == LINE_LENGTH for log in messages for line in log.lines)
     assert max(len(log.lines) for log in messages) <= module.LOG_BATCH
+
+
+def test_the_last_lines_count_as_news_until_they_are_stored() -> None:
+    outbox = Outbox()
+    outbox.log(KEY, 0.0, "error", "The GPU fell off the bus.")
+    [(_, message)] = bodies(outbox)
+    assert not outbox.is_empty(KEY)
+    outbox.acknowledge(message.ack_id)
+    assert outbox.is_empty(KEY)
 
 
 def test_jobs_do_not_mix() -> None:

@@ -64,6 +64,14 @@ def test_a_preset_fills_in_what_is_not_chosen(alice: User, alpha: Team) -> None:
     assert params["batch_size"] == 4
 
 
+def test_a_short_budget_leaves_steps_for_the_voice_itself(alice: User, alpha: Team) -> None:
+    options = TrainOptions(max_steps=8)
+    job = submit_train(
+        alice, ready_dataset(alpha), preset="cpu", base_voice=ready_base(), params=options
+    )
+    assert job.spec["params"]["warmup_steps"] == 6
+
+
 def test_without_a_base_voice_it_takes_one_of_the_same_language(alice: User, alpha: Team) -> None:
     ready_base(name="Hans", language="de")
     joe = ready_base(name="Joe")
