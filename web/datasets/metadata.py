@@ -117,6 +117,11 @@ def parse(data: bytes, file_name: str) -> Transcript:
     return result
 
 
+def _has_commas(cells: list[str]) -> bool:
+    """Whether a line without separators looks like one of comma-separated values."""
+    return len(cells) == 1 and "," in cells[0]
+
+
 def _row(number: int, cells: list[str], separator: str, file_name: str) -> Row | Fault:
     where = f"{file_name}, line {number}"
     name = clean_text(cells[0])[:LONGEST_ID]
@@ -130,7 +135,8 @@ def _row(number: int, cells: list[str], separator: str, file_name: str) -> Row |
             name if len(cells) > 1 and name else where,
             "columns",
             f"{where} has {len(cells)} column{'s' * (len(cells) != 1)}; write it as 'id{mark}text'"
-            f" or 'id{mark}text{mark}normalised text'.",
+            f" or 'id{mark}text{mark}normalised text'."
+            + (" Commas separate nothing, since texts have them." if _has_commas(cells) else ""),
         )
     if not name or len(cells[0]) > LONGEST_ID:
         return Fault(where, "no_id", f"{where} names no recording in its first column.")

@@ -146,3 +146,8 @@ cells = st.text(
 def test_what_is_written_is_read(table: list[tuple[str, str]]) -> None:
     data = "id|text\n" + "".join(f"{name}|{text}\n" for name, text in table)
     assert rows(data) == table
+
+
+def test_comma_separated_values_are_told_what_separates() -> None:
+    found = parse(b"a,Hello there.\n", "metadata.csv")
+    assert "Commas separate nothing" in found.faults[0].reason
