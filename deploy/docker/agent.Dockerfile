@@ -22,19 +22,19 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends ffmpeg \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 syrinx \
-    && useradd --uid 10001 --gid syrinx --home-dir /work --no-create-home syrinx \
-    && install --directory --owner=syrinx --group=syrinx /work
+    && useradd --uid 10001 --gid syrinx --home-dir /var/lib/syrinx --no-create-home syrinx \
+    && install --directory --owner=syrinx --group=syrinx /var/lib/syrinx
 # Which GPUs a container sees is for the runtime to say, so NVIDIA_VISIBLE_DEVICES is not set here.
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility \
-    SYRINX_WORK_DIR=/work SYRINX_DEVICES=auto SYRINX_LOG=json
+    SYRINX_WORK_DIR=/var/lib/syrinx SYRINX_DEVICES=auto SYRINX_LOG=json
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
 COPY LICENSE ./
 COPY proto proto
 COPY gpu_agent gpu_agent
 USER 10001:10001
-VOLUME /work
+VOLUME /var/lib/syrinx
 # It listens on no port and ends itself when it cannot go on; the portal shows when it was last heard.
 HEALTHCHECK NONE
 STOPSIGNAL SIGTERM

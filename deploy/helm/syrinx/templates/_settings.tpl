@@ -89,7 +89,7 @@
 {{- if .ctx.Values.nats.external.credsSecret.name }}
 - {name: SYRINX_NATS_CREDS_FILE, value: /run/secrets/syrinx/nats-creds}
 {{- end }}
-- {name: SYRINX_WORK_DIR, value: /work}
+- {name: SYRINX_WORK_DIR, value: /var/lib/syrinx}
 - {name: SYRINX_DEVICES, value: {{ .group.devices | quote }}}
 - {name: SYRINX_CACHE_GB, value: {{ .group.cacheGB | quote }}}
 # Libraries would count the cores of the whole node.
@@ -100,11 +100,11 @@
 {{- end }}
 - {name: SYRINX_LOG, value: json}
 # Everything that a library would cache in a home folder; the image is read-only.
-- {name: HOME, value: /work/home}
-- {name: XDG_CACHE_HOME, value: /work/cache}
-- {name: NUMBA_CACHE_DIR, value: /work/cache/numba}
-- {name: TORCHINDUCTOR_CACHE_DIR, value: /work/cache/inductor}
-- {name: TRITON_CACHE_DIR, value: /work/cache/triton}
+- {name: HOME, value: /var/lib/syrinx/home}
+- {name: XDG_CACHE_HOME, value: /var/lib/syrinx/cache}
+- {name: NUMBA_CACHE_DIR, value: /var/lib/syrinx/cache/numba}
+- {name: TORCHINDUCTOR_CACHE_DIR, value: /var/lib/syrinx/cache/inductor}
+- {name: TRITON_CACHE_DIR, value: /var/lib/syrinx/cache/triton}
 {{- if .ctx.Values.trustBundle.configMap }}
 - {name: SSL_CERT_FILE, value: /run/trust/ca.crt}
 {{- end }}
