@@ -19,6 +19,7 @@ from django.utils.http import content_disposition_header
 from web.core import storage
 from web.core.problems import NotFound
 
+GONE = "The file is gone from the object storage."
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})\s*\Z")
 
 
@@ -70,7 +71,7 @@ def serve_object(
     if size is None:
         size = storage.size(key)
         if size is None:
-            raise NotFound("The file is gone from the object storage.")
+            raise NotFound(GONE)
     disposition = content_disposition_header(bool(file_name), file_name)
     if disposition:
         headers["Content-Disposition"] = disposition
@@ -86,7 +87,10 @@ def serve_object(
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     body: Any = ()
     if size and request.method != "HEAD":
-        body = storage.read(key, first, last - first + 1)
+        try:
+            body = storage.read(key, first, last - first + 1)
+        except FileNotFoundError:
+            raise NotFound(GONE) from None
     return ObjectResponse(body, status=status, content_type=content_type, headers=headers)
 
 

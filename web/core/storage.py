@@ -19,9 +19,11 @@ from django.utils.http import content_disposition_header
 from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
+from urllib3 import BaseHTTPResponse
 
 PRESIGNED_LIFETIME = timedelta(minutes=15)
 CHUNK_BYTES = 1 << 20
+MISSING = {"NoSuchKey", "NoSuchObject"}
 MULTIPART_BYTES = 64 * 2**20
 
 
@@ -67,8 +69,21 @@ def put(
 
 
 def read(key: str, offset: int = 0, length: int = 0) -> Iterator[bytes]:
-    """Stream an object, or `length` bytes from `offset` on, in chunks of up to 1 MiB."""
-    response = client().get_object(settings.SYRINX_S3_BUCKET, key, offset=offset, length=length)
+    """Stream an object, or `length` bytes from `offset` on, in chunks of up to 1 MiB.
+
+    The store is asked at once, so that nothing is promised that it does not have:
+    raises `FileNotFoundError`.
+    """
+    try:
+        response = client().get_object(settings.SYRINX_S3_BUCKET, key, offset=offset, length=length)
+    except S3Error as error:
+        if error.code in MISSING:
+            raise FileNotFoundError(key) from error
+        raise
+    return _chunks(response)
+
+
+def _chunks(response: BaseHTTPResponse) -> Iterator[bytes]:
     try:
         yield from response.stream(CHUNK_BYTES)
     finally:
@@ -89,7 +104,7 @@ def size(key: str) -> int | None:
     try:
         found = client().stat_object(settings.SYRINX_S3_BUCKET, key).size
     except S3Error as error:
-        if error.code in {"NoSuchKey", "NoSuchObject"}:
+        if error.code in MISSING:
             return None
         raise
     return found or 0
@@ -99,7 +114,7 @@ def delete(keys: Iterable[str]) -> None:
     """Remove objects; those that are gone already don't matter."""
     targets = [DeleteObject(key) for key in keys if key]
     for error in client().remove_objects(settings.SYRINX_S3_BUCKET, targets):
-        if error.code not in {"NoSuchKey", "NoSuchObject"}:
+        if error.code not in MISSING:
             raise RuntimeError(f"could not delete {error.name}: {error.message}")
 
 
