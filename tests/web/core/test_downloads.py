@@ -43,6 +43,10 @@ class TestServeObject:
         assert response["Accept-Ranges"] == "bytes"
         assert response.getvalue() == BODY
 
+    def test_a_size_that_a_row_remembers_promises_nothing(self) -> None:
+        with pytest.raises(NotFound, match="gone"):
+            get(size=10, key="tests/lost")
+
     def test_a_range_is_answered_with_206(self) -> None:
         response = get(range="bytes=100-1099")
         assert response.status_code == 206
