@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from functools import cache
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 import urllib3
@@ -25,6 +25,17 @@ PRESIGNED_LIFETIME = timedelta(minutes=15)
 CHUNK_BYTES = 1 << 20
 MISSING = {"NoSuchKey", "NoSuchObject"}
 MULTIPART_BYTES = 64 * 2**20
+
+
+class StoredObject(Protocol):
+    """An object that lies in the store in full; size in bytes."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def size(self) -> int: ...
 
 
 @cache

@@ -25,7 +25,6 @@ from web.datasets.models import (
     VersionItem,
 )
 from web.datasets.prepared import (
-    Clip,
     apply_prepared,
     mark_prepare_failed,
     mark_preparing,
@@ -40,7 +39,6 @@ from web.datasets.versions import freeze_version
 
 __all__ = [
     "BuildReport",
-    "Clip",
     "Outcome",
     "add_files",
     "apply_prepared",

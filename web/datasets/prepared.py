@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -15,6 +15,7 @@ from web.accounts.actions import charge_storage
 from web.core import audit
 from web.core.events import announce
 from web.core.problems import Conflict
+from web.core.storage import StoredObject
 from web.datasets.bulk import write_utterances
 from web.datasets.clips import NO_CLIP, forget_clips
 from web.datasets.models import Dataset, DatasetState, Utterance, UtteranceStatus
@@ -29,17 +30,6 @@ VERDICTS = {
 }
 
 log = structlog.get_logger(__name__)
-
-
-class Clip(Protocol):
-    """An object that the agent stored."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def sha256(self) -> str: ...
-    @property
-    def size(self) -> int: ...
 
 
 def mark_preparing(dataset: Dataset) -> None:
@@ -60,7 +50,7 @@ def mark_prepare_failed(dataset: Dataset, message: str) -> None:
 
 @transaction.atomic
 def apply_prepared(
-    dataset: Dataset, rows: Iterable[Mapping[str, Any]], clips: Mapping[str, Clip]
+    dataset: Dataset, rows: Iterable[Mapping[str, Any]], clips: Mapping[str, StoredObject]
 ) -> None:
     """Store the rows of `prepared.ndjson`; `clips` holds the agent's objects by name.
 
@@ -94,7 +84,7 @@ def apply_prepared(
     announce(f"dataset:{dataset.pk}")
 
 
-def _judge(row: Utterance, verdict: Mapping[str, Any], clips: Mapping[str, Clip]) -> None:
+def _judge(row: Utterance, verdict: Mapping[str, Any], clips: Mapping[str, StoredObject]) -> None:
     status = verdict.get("status")
     clip = clips.get(str(verdict.get("clip") or ""))
     issues = [_issue(each) for each in verdict.get("issues") or () if isinstance(each, dict)]

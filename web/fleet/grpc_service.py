@@ -15,12 +15,13 @@ from uuid import UUID
 
 import grpc
 import structlog
-from django.db import DataError, close_old_connections, connection
+from django.db import DataError
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from syrinx.agent.v1 import agent_pb2 as pb
 from syrinx.agent.v1 import agent_pb2_grpc, specs_pb2
 from web.core import storage
+from web.core.connections import own_connection
 from web.core.problems import Problem
 from web.fleet import actions
 from web.fleet.models import Agent
@@ -52,11 +53,8 @@ class AgentService(agent_pb2_grpc.AgentServiceServicer):
 
     async def _do(self, work: Callable[..., T], *arguments: Any) -> T:
         def unit() -> T:
-            close_old_connections()
-            try:
+            with own_connection():
                 return work(*arguments)
-            finally:
-                connection.close()  # back to the pool
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, unit)
 

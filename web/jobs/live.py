@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import close_old_connections, connection
 from django.http import StreamingHttpResponse
 
+from web.core.connections import own_connection
 from web.core.events import listener
 from web.jobs.models import ACTIVE, Job, MetricPoint
 from web.jobs.queries import (
@@ -147,10 +147,7 @@ def _event(name: str, data: Any, seen: Seen | str) -> str:
 
 async def _in_thread(work: Callable[[], T]) -> T:
     def unit() -> T:
-        close_old_connections()
-        try:
+        with own_connection():
             return work()
-        finally:
-            connection.close()
 
     return await asyncio.to_thread(unit)

@@ -15,6 +15,7 @@ from web.accounts.queries import require_editor
 from web.core import audit, storage
 from web.core.events import EVERYONE, announce
 from web.core.problems import Conflict, Forbidden, Invalid
+from web.core.storage import StoredObject
 from web.voices.models import BaseVoice, BaseVoiceState, Voice, VoiceFile
 from web.voices.signals import base_voice_deleting
 
@@ -22,19 +23,13 @@ LONGEST_NAME = 80  # characters; a job's may be longer
 VOICE_ROLES = ("onnx", "config", "model_card", "voice_sample", "bundle")
 
 
-class StoredObject(Protocol):
-    """An object that an agent has uploaded; size in bytes."""
+class Output(StoredObject, Protocol):
+    """A stored object of an agent's manifest."""
 
     @property
     def name(self) -> str: ...
     @property
     def role(self) -> str: ...
-    @property
-    def key(self) -> str: ...
-    @property
-    def sha256(self) -> str: ...
-    @property
-    def size(self) -> int: ...
 
 
 class Version(Protocol):
@@ -75,16 +70,14 @@ def publish_voice(
     quality: str,
     result: dict[str, Any],
     lineage: dict[str, Any],
-    files: Sequence[StoredObject],
+    files: Sequence[Output],
 ) -> Voice:
     """Make a finished voice visible, in the transaction that ends its job.
 
     `result` is `VoiceResult` of specs.proto as JSON with its field names.
     """
     wanted = [file for file in files if file.role in VOICE_ROLES]
-    missing = {"onnx", "config", "bundle"} - {file.role for file in wanted}
-    if missing:
-        raise Invalid(f"The agent's manifest lacks {', '.join(sorted(missing))}.", code="manifest")
+    _require_roles(wanted, "onnx", "config", "bundle")
     voice = Voice.objects.create(
         team=team,
         name=name[:LONGEST_NAME],
@@ -118,6 +111,12 @@ def publish_voice(
     return voice
 
 
+def _require_roles(files: Sequence[Output], *roles: str) -> None:
+    missing = set(roles) - {file.role for file in files}
+    if missing:
+        raise Invalid(f"The agent's manifest lacks {', '.join(sorted(missing))}.", code="manifest")
+
+
 def rename_voice(user: User, voice: Voice, name: str) -> None:
     require_editor(user, voice.team)
     if not name.strip():
@@ -140,12 +139,10 @@ def delete_voice(user: User, voice: Voice) -> None:
         storage.delete_after_commit(keys)
 
 
-def finish_import(base: BaseVoice, result: dict[str, Any], files: Sequence[StoredObject]) -> None:
+def finish_import(base: BaseVoice, result: dict[str, Any], files: Sequence[Output]) -> None:
     """Make an imported base voice ready, in the transaction that ends its job."""
     by_role = {file.role: file for file in files}
-    missing = {"base_weights", "base_config"} - set(by_role)
-    if missing:
-        raise Invalid(f"The agent's manifest lacks {', '.join(sorted(missing))}.", code="manifest")
+    _require_roles(files, "base_weights", "base_config")
     for part, role in (("weights", "base_weights"), ("config", "base_config")):
         for field in ("key", "sha256", "size"):
             setattr(base, f"{part}_{field}", getattr(by_role[role], field))

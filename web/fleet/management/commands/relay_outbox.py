@@ -10,10 +10,11 @@ from typing import Any
 
 import structlog
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError
 
 from web.core import idempotency, outbox
 from web.core.bus import NoAnswer, bus
+from web.core.connections import own_connection
 from web.jobs.agent_actions import reap_expired_leases, ring_again
 from web.jobs.queue import CONSUMER_CONFIG, STREAM_CONFIG
 from web.jobs.sweeping import sweep_objects
@@ -52,9 +53,9 @@ def repeat(stop: threading.Event, name: str, seconds: float, step: Callable[[], 
     """Call `step` every so often until told to stop; trouble is logged and tried again."""
     troubled = False
     while not stop.is_set():
-        close_old_connections()
         try:
-            step()
+            with own_connection():
+                step()
             if troubled:
                 log.info("relay goes on", step=name)
             troubled = False
@@ -63,8 +64,6 @@ def repeat(stop: threading.Event, name: str, seconds: float, step: Callable[[], 
                 expected = isinstance(error, DatabaseError | NoAnswer)
                 log.warning("relay waits", step=name, error=str(error), exc_info=not expected)
             troubled = True
-        finally:
-            connection.close()
         stop.wait(seconds if not troubled else max(seconds, 1.0))
 
 
